@@ -1,0 +1,3 @@
+"""Grow a language model while it trains."""
+
+__version__ = "0.1.0"
