@@ -1,1 +1,16 @@
+"""Corpora: reading them, splitting them into tokens on disk, and the dataset that the trainer reads."""
 
+from collections.abc import Callable
+from pathlib import Path
+
+
+def _write_bible(output: Path) -> None:
+    from tokenformer.data.bible import write_bible
+
+    write_bible(output)
+
+
+CORPORA: dict[str, Callable[[Path], None]] = {
+    "bible": _write_bible,
+}
+"""Corpora that can be made on this machine without a download: name -> function that writes one into a folder."""

@@ -1,1 +1,5 @@
+"""Everything that touches Nanotron. `bootstrap()` comes first: after it, `import nanotron` works on this machine."""
 
+from tokenformer.trainer.bootstrap import BootstrapReport, bootstrap
+
+__all__ = ["BootstrapReport", "bootstrap"]

@@ -1,0 +1,25 @@
+"""Fixtures that every test may use."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the checkout."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real corpora and benchmarks: `$TOKENFORMER_SHARED_DATA`, else `shared/data` beside the checkout."""
+    folder = Path(os.environ.get("TOKENFORMER_SHARED_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not folder.is_dir():
+        if os.environ.get("CI"):
+            pytest.fail(f"CI must have the shared corpora, and {folder} is missing")
+        pytest.skip(f"the shared corpora are not at {folder}; set TOKENFORMER_SHARED_DATA to their folder")
+    return folder

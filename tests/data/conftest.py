@@ -1,0 +1,43 @@
+"""Fixtures of the data tests: a measure that costs nothing, and corpora that are small and awkward."""
+
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+import pytest
+
+import tokenformer.curriculum
+
+
+def characters_per_word(texts: list[str]) -> np.ndarray:
+    return np.array([len(text) / max(1, len(text.split())) for text in texts])
+
+
+@pytest.fixture
+def stand_in_measure(monkeypatch):
+    """The measure "surprisal", for tests of everything but the scores: it gives characters per word, at once."""
+    scoring = ModuleType("tokenformer.curriculum.scoring")
+    scoring.characters_per_word = characters_per_word
+    scoring.score_documents = lambda train, validation, language, measure: (
+        characters_per_word(train),
+        characters_per_word(validation),
+    )
+    monkeypatch.setitem(sys.modules, "tokenformer.curriculum.scoring", scoring)
+    measures = {"surprisal": SimpleNamespace(unit="characters per word")}
+    monkeypatch.setattr(tokenformer.curriculum, "MEASURES", measures, raising=False)
+    return scoring
+
+
+@pytest.fixture
+def two_sources(tmp_path: Path) -> Path:
+    """A folder of two texts of 300 paragraphs each, `easy` and `hard`."""
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    for name, words in (("easy", ["a", "cat", "sat", "on", "it"]), ("hard", ["notwithstanding", "Åsas", "ödlor", "é"])):
+        paragraphs = [
+            " ".join(random.choice(words, size=random.integers(3, 30))) + f" {number}" for number in range(300)
+        ]
+        (folder / f"{name}.txt").write_text("\n\n".join(paragraphs), encoding="utf-8")
+    return folder

@@ -1,0 +1,151 @@
+"""The backends against the reference, and the reference against its own definition."""
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional
+
+from tokenformer.kernels import pattention
+
+SHAPES = {"square": (6, 8, 12, 8), "ragged": (5, 7, 13, 3), "one_row": (1, 4, 2, 5), "one_token": (3, 4, 1, 2)}
+
+
+def tensors(rows, d_in, n, d_out, dtype=torch.float64, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    shapes = (rows, d_in), (n, d_in), (n, d_out)
+    return [torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype).requires_grad_() for shape in shapes]
+
+
+def split(n):
+    return [n] if n < 3 else [n // 3, n - n // 3]
+
+
+def gradients(backend, inputs, **options):
+    inputs = [tensor.detach().clone().requires_grad_() for tensor in inputs]
+    output = pattention(*inputs, backend=backend, **options)
+    weights = torch.linspace(-1, 2, output.numel(), dtype=output.dtype).view_as(output)
+    (output * weights).sum().backward()
+    return [output.detach(), *(tensor.grad for tensor in inputs)]
+
+
+@pytest.mark.parametrize("gelu", ["erf", "tanh"])
+@pytest.mark.parametrize("eps", [0.0, 1e-6, 1.0])
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
+def test_torch_backend_equals_reference_in_value_and_every_gradient(shape, eps, gelu):
+    options = {"segments": split(shape[2]), "eps": eps, "gelu": gelu}
+    pairs = zip(
+        gradients("torch", tensors(*shape), **options),
+        gradients("reference", tensors(*shape), **options),
+        strict=True,
+    )
+    for ours, expected in pairs:
+        torch.testing.assert_close(ours, expected, rtol=1e-10, atol=1e-11)
+
+
+@pytest.mark.parametrize("backend", ["torch", "reference"])
+def test_gradcheck(backend):
+    inputs = tensors(3, 4, 6, 5)
+    assert torch.autograd.gradcheck(
+        lambda *args: pattention(*args, segments=[2, 4], tau=[1.3, 2.1], eps=1e-2, backend=backend), inputs
+    )
+
+
+def test_reference_is_twice_differentiable_and_the_torch_backend_says_that_it_is_not():
+    inputs = tensors(2, 3, 4, 3)
+    assert torch.autograd.gradgradcheck(lambda *args: pattention(*args, backend="reference"), inputs)
+    (first,) = torch.autograd.grad(pattention(*inputs, backend="torch").sum(), inputs[0], create_graph=True)
+    with pytest.raises(RuntimeError, match="once differentiable"):
+        (first.sum() + inputs[0].sum()).backward()
+
+
+def test_official_formula_with_eps_zero():
+    x, keys, values = tensors(9, 16, 24, 16)
+    score = x @ keys.T
+    official = functional.gelu(score / score.norm(dim=-1, keepdim=True) * math.sqrt(24)) @ values
+    torch.testing.assert_close(pattention(x, keys, values, eps=0.0), official, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("backend", ["torch", "reference"])
+def test_zero_rows_and_zero_keys_are_finite_in_value_and_gradient(backend):
+    x, keys, values = tensors(4, 6, 8, 6)
+    for changed in ([torch.zeros_like(x), keys, values], [x, torch.zeros_like(keys), values]):
+        results = gradients(backend, changed)
+        assert not results[0].any()
+        assert all(result.isfinite().all() for result in results)
+
+
+@pytest.mark.parametrize("backend", ["torch", "reference"])
+def test_zero_keys_in_a_segment_with_stored_tau_change_nothing(backend):
+    x, keys, values = tensors(7, 8, 10, 8)
+    grown_keys = torch.cat([keys, torch.zeros(6, 8, dtype=keys.dtype)])
+    grown_values = torch.cat([values, torch.randn(6, 8, dtype=keys.dtype)])
+    before = pattention(x, keys, values, backend=backend)
+    after = pattention(x, grown_keys, grown_values, tau=math.sqrt(10), backend=backend)
+    torch.testing.assert_close(after, before, rtol=1e-14, atol=1e-14)
+
+
+@pytest.mark.parametrize("backend", ["torch", "reference"])
+def test_zero_values_in_a_segment_of_their_own_change_nothing(backend):
+    x, keys, values = tensors(7, 8, 10, 8)
+    grown_keys = torch.cat([keys, torch.randn(6, 8, dtype=keys.dtype)])
+    grown_values = torch.cat([values, torch.zeros(6, 8, dtype=keys.dtype)])
+    before = pattention(x, keys, values, backend=backend)
+    after = pattention(x, grown_keys, grown_values, segments=[10, 6], backend=backend)
+    torch.testing.assert_close(after, before, rtol=1e-14, atol=1e-14)
+
+
+def test_inputs_of_any_stride():
+    x, keys, values = tensors(6, 8, 12, 8)
+    views = [x.detach().T.contiguous().T, keys.detach().repeat(2, 1)[::2], values.detach().repeat(1, 2)[:, :8]]
+    expected = pattention(x, views[1], values, backend="reference")
+    torch.testing.assert_close(pattention(*views, backend="torch"), expected)
+    gradient = torch.ones(1, 8, dtype=x.dtype).expand(6, 8)
+    (ours,) = torch.autograd.grad(pattention(x, keys, values, backend="torch"), x, gradient)
+    (theirs,) = torch.autograd.grad(pattention(x, keys, values, backend="reference"), x, gradient)
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_backward_twice_gives_the_same_and_inputs_stay_as_they_were():
+    inputs = tensors(5, 6, 7, 4)
+    copies = [tensor.detach().clone() for tensor in inputs]
+    output = pattention(*inputs, backend="torch").sum()
+    first = torch.autograd.grad(output, inputs, retain_graph=True)
+    second = torch.autograd.grad(output, inputs)
+    for one, other in zip(first, second, strict=True):
+        assert torch.equal(one, other)
+    for tensor, copy in zip(inputs, copies, strict=True):
+        assert torch.equal(tensor, copy)
+
+
+def test_sixteen_bit_inputs_are_closer_to_float64_than_eager_sixteen_bit():
+    x, keys, values = (tensor.detach() for tensor in tensors(64, 32, 48, 32, dtype=torch.bfloat16))
+    exact = pattention(x.double(), keys.double(), values.double(), backend="reference")
+    score = x @ keys.T
+    eager = functional.gelu(score / score.norm(dim=-1, keepdim=True) * math.sqrt(48)) @ values
+    ours = pattention(x, keys, values, backend="torch")
+    assert ours.dtype == torch.bfloat16
+    assert (ours.double() - exact).norm() < (eager.double() - exact).norm()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"segments": [3, 4]}, "do not cut 12"),
+        ({"segments": [6, 6], "tau": [1.0]}, "as many tau"),
+        ({"gelu": "relu"}, "choose one of erf, tanh"),
+        ({"backend": "cuda"}, "choose one of auto"),
+        ({"eps": -1.0}, "eps"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        pattention(*tensors(6, 8, 12, 8), **change)
+
+
+def test_shapes_that_do_not_fit_are_refused():
+    x, keys, values = tensors(6, 8, 12, 8)
+    with pytest.raises(ValueError, match="7 features"):
+        pattention(x[:, :7], keys, values)
+    with pytest.raises(ValueError, match="need one n"):
+        pattention(x, keys, values[:5])

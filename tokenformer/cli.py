@@ -1,0 +1,128 @@
+"""The command line: one function a verb, which parses nothing and calls one function of the package."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tokenformer import __version__
+from tokenformer.errors import UserError
+
+
+def corpus(arguments: argparse.Namespace) -> None:
+    from tokenformer.data import write_corpus
+
+    write_corpus(arguments.name, arguments.output)
+
+
+def prepare(arguments: argparse.Namespace) -> None:
+    from tokenformer.data.prepare import PrepareOptions, prepare_corpus
+    from tokenformer.data.reading import InputSource
+
+    options = PrepareOptions(
+        inputs=[InputSource.parse(text) for text in arguments.inputs],
+        output=arguments.output,
+        unit=arguments.unit,
+        text_field=arguments.text_field,
+        language=arguments.language,
+        measure=arguments.measure,
+        tokenizer=arguments.tokenizer,
+        vocabulary_size=arguments.vocabulary_size,
+        validation_inputs=[InputSource.parse(text) for text in arguments.validation],
+        validation_share=arguments.validation_share,
+        seed=arguments.seed,
+        overwrite=arguments.overwrite,
+    )
+    prepare_corpus(options)
+    print((arguments.output / "report.txt").read_text(encoding="utf-8"), end="")
+
+
+def plan(arguments: argparse.Namespace) -> None:
+    from tokenformer.trainer.plan_table import plan_table
+    from tokenformer.trainer.prepared_run import PreparedRun
+
+    print(plan_table(PreparedRun.from_file(arguments.config, arguments.set)))
+
+
+def train(arguments: argparse.Namespace) -> None:
+    os.environ.setdefault("TQDM_DISABLE", "1")  # Nanotron draws a bar for every checkpoint it writes
+    from tokenformer.trainer.launch import train_from_file
+
+    train_from_file(arguments.config, arguments.set)
+
+
+def report(arguments: argparse.Namespace) -> None:
+    from tokenformer.evaluation.baselines import ensure_baselines
+    from tokenformer.experiments.report import write_report
+
+    ensure_baselines(arguments.run)
+    print(write_report(arguments.run))
+
+
+def doctor(arguments: argparse.Namespace) -> None:
+    from tokenformer.trainer.doctor import findings
+
+    for name, value in findings():
+        print(f"{name:<22} {value}")
+
+
+def _add_corpus(verbs) -> None:
+    verb = verbs.add_parser("corpus", help="write a corpus that a package or the interpreter brings along")
+    verb.add_argument("name", help="bible: one text in Basic, modern and 1611 English (extra [demo])")
+    verb.add_argument("output", type=Path, help="folder for the text files")
+    verb.set_defaults(function=corpus)
+
+
+def _add_prepare(verbs) -> None:
+    verb = verbs.add_parser(
+        "prepare", help="read documents, score their complexity, train a tokenizer, write token shards and a report"
+    )
+    verb.add_argument("inputs", nargs="+", metavar="PATH[=WEIGHT]", help=".txt .train .jsonl .parquet, each also .gz")
+    verb.add_argument("--output", type=Path, required=True, help="folder for the prepared corpus")
+    verb.add_argument("--unit", choices=("line", "paragraph", "file"), default="paragraph", help="what a document is")
+    verb.add_argument("--text-field", default="text", help="field of .jsonl and column of .parquet with the text")
+    verb.add_argument("--language", default="en", help="en or sv")
+    verb.add_argument("--measure", default="surprisal", help="complexity measure")
+    verb.add_argument("--tokenizer", type=Path, help="a Hugging Face tokenizer folder; one is trained when not given")
+    verb.add_argument("--vocabulary-size", type=int, default=4096, help="of the tokenizer that is trained")
+    verb.add_argument("--validation", nargs="*", default=[], metavar="PATH", help="held-out documents")
+    verb.add_argument("--validation-share", type=float, default=0.02, help="held out when --validation is not given")
+    verb.add_argument("--seed", type=int, default=0, help="of the choice of held-out documents")
+    verb.add_argument("--overwrite", action="store_true", help="replace an existing output")
+    verb.set_defaults(function=prepare)
+
+
+def _add_config_verb(verbs, name: str, function, help_text: str) -> None:
+    verb = verbs.add_parser(name, help=help_text)
+    verb.add_argument("config", type=Path, help="a run's YAML; see configs/")
+    verb.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of the YAML")
+    verb.set_defaults(function=function)
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="tokenformer", description="Grow a language model while it trains.")
+    top.add_argument("--version", action="version", version=f"tokenformer {__version__}")
+    verbs = top.add_subparsers(title="verbs", required=True, metavar="VERB")
+    _add_corpus(verbs)
+    _add_prepare(verbs)
+    _add_config_verb(verbs, "plan", plan, "print the stages of a run before anything is trained")
+    _add_config_verb(verbs, "train", train, "train, or go on where the run stopped")
+    verb = verbs.add_parser("report", help="table, picture and page of a run, beside n-gram baselines")
+    verb.add_argument("run", type=Path, help="the run's folder")
+    verb.set_defaults(function=report)
+    verb = verbs.add_parser("doctor", help="versions, device, kernels, and what was repaired")
+    verb.set_defaults(function=doctor)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one verb; a user's mistake prints one line and gives status 2."""
+    parsed = parser().parse_args(arguments)
+    try:
+        parsed.function(parsed)
+    except UserError as error:
+        if os.environ.get("RANK", "0") == "0":
+            print(f"tokenformer: {error}", file=sys.stderr)
+        return 2
+    return 0

@@ -1,0 +1,206 @@
+"""The sections of a run's YAML as dataclasses.
+
+Names and nesting follow Nanotron's main branch. Of Nanotron's keys those are here that a run of ours can use; what a key
+means is documented where it stands in the YAML files of `configs/`.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Dict, List, Optional  # noqa: UP035 (Python 3.11's get_type_hints and dacite agree on these)
+
+from tokenformer.errors import UserError
+
+# ruff: noqa: UP006, UP045
+
+
+@dataclass
+class General:
+    run: str
+    project: str = "tokenformer"
+    seed: int = 42
+    runs_folder: str = "runs"
+    ignore_sanity_checks: bool = True
+
+
+@dataclass
+class Parallelism:
+    dp: int = 1
+    pp: int = 1
+    tp: int = 1
+    pp_engine: str = "1f1b"
+    tp_mode: str = "ALL_REDUCE"
+    tp_linear_async_communication: bool = False
+    expert_parallel_size: int = 1
+
+    @property
+    def world_size(self) -> int:
+        return self.dp * self.pp * self.tp * self.expert_parallel_size
+
+
+@dataclass
+class InitMethod:
+    std: float = 0.02
+
+
+@dataclass
+class Model:
+    model_config: Dict[str, Any]
+    init_method: InitMethod = field(default_factory=InitMethod)
+    dtype: str = "float32"
+    make_vocab_size_divisible_by: int = 1
+    ddp_bucket_cap_mb: int = 25
+
+
+@dataclass
+class Tokenizer:
+    tokenizer_name_or_path: Optional[str] = None
+
+
+@dataclass
+class Checkpoints:
+    checkpoint_interval: int
+    checkpoints_path: Optional[str] = None
+    save_initial_state: bool = False
+
+
+@dataclass
+class Logging:
+    log_level: str = "warning"
+    log_level_replica: str = "warning"
+    iteration_step_info_interval: int = 1
+
+
+@dataclass
+class Tokens:
+    sequence_length: int
+    train_steps: int
+    micro_batch_size: int
+    batch_accumulation_per_replica: int = 1
+    val_check_interval: int = -1
+
+
+@dataclass
+class OptimizerFactory:
+    name: str = "adamW"
+    adam_beta1: float = 0.9
+    adam_beta2: float = 0.95
+    adam_eps: float = 1e-8
+    torch_adam_is_fused: bool = True
+
+
+@dataclass
+class LearningRateScheduler:
+    learning_rate: float
+    lr_warmup_steps: int = 0
+    lr_warmup_style: str = "linear"
+    lr_decay_style: str = "linear"
+    lr_decay_starting_step: Optional[int] = None
+    lr_decay_steps: Optional[int] = None
+    min_decay_lr: Optional[float] = None
+
+
+@dataclass
+class Optimizer:
+    learning_rate_scheduler: LearningRateScheduler
+    optimizer_factory: OptimizerFactory = field(default_factory=OptimizerFactory)
+    zero_stage: int = 0
+    weight_decay: float = 0.1
+    clip_grad: Optional[float] = 1.0
+    accumulate_grad_in_fp32: bool = False
+
+
+@dataclass
+class Dataset:
+    dataset_folder: str
+
+
+@dataclass
+class Data:
+    dataset: Dataset
+    seed: int = 42
+    num_loading_workers: int = 0
+
+
+@dataclass
+class DataStage:
+    name: str
+    data: Data
+    start_training_step: int = 1
+
+
+@dataclass
+class Curriculum:
+    """`ordering` is a name in `tokenformer.curriculum.ORDERINGS` and its parameters; `smoothing` is the weight of the past
+    in the moving average of complexity that triggers growth."""
+
+    ordering: Dict[str, Any] = field(default_factory=lambda: {"name": "random"})
+    smoothing: float = 0.98
+
+
+@dataclass
+class Growth:
+    """`trigger` is a name in `tokenformer.growth.TRIGGERS` and its parameters; `operators` holds, for each model type, a
+    name in `tokenformer.growth.OPERATORS` and its parameters. A model type without an operator keeps its size."""
+
+    trigger: Dict[str, Any]
+    operators: Dict[str, Dict[str, Any]]
+    earliest_step: int = 0
+    minimum_steps_between: int = 1
+    tolerance: float = 1e-4
+
+
+@dataclass
+class Validation:
+    """`levels` is "source" (one level a source of the corpus) or the number of complexity levels of equal size."""
+
+    levels: Any = "source"
+    batch_size: int = 32
+
+
+@dataclass
+class RunConfig:
+    general: General
+    model: Model
+    checkpoints: Checkpoints
+    tokens: Tokens
+    optimizer: Optimizer
+    data_stages: List[DataStage]
+    parallelism: Parallelism = field(default_factory=Parallelism)
+    tokenizer: Tokenizer = field(default_factory=Tokenizer)
+    logging: Logging = field(default_factory=Logging)
+    curriculum: Curriculum = field(default_factory=Curriculum)
+    growth: Optional[Growth] = None
+    validation: Validation = field(default_factory=Validation)
+
+    @property
+    def run_folder(self) -> Path:
+        return Path(self.general.runs_folder) / self.general.run
+
+    @property
+    def checkpoints_folder(self) -> Path:
+        path = self.checkpoints.checkpoints_path
+        return Path(path) if path is not None else self.run_folder / "checkpoints"
+
+    @property
+    def corpus_folder(self) -> Path:
+        return Path(self.data_stages[0].data.dataset.dataset_folder)
+
+    @property
+    def global_batch_size(self) -> int:
+        """Samples a step."""
+        return self.tokens.micro_batch_size * self.tokens.batch_accumulation_per_replica * self.parallelism.dp
+
+    @property
+    def tokens_per_step(self) -> int:
+        return self.global_batch_size * self.tokens.sequence_length
+
+    @property
+    def model_type(self) -> str:
+        """ "tokenformer" for a block that says `is_tokenformer_config: true`, and so on."""
+        marks = [key for key, value in self.model.model_config.items() if key.startswith("is_") and value is True]
+        names = [mark.removeprefix("is_").removesuffix("_config") for mark in marks if mark.endswith("_config")]
+        if len(names) != 1:
+            raise UserError(
+                "model.model_config must say once what it is: is_tokenformer_config: true or is_llama_config: true"
+            )
+        return names[0]

@@ -1,0 +1,116 @@
+"""Mean word surprisal under a bigram model of the simplest text."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tokenformer.curriculum.bigram import BigramModel, WordStream, numbered_words, text_batches
+from tokenformer.curriculum.measure import Measure
+from tokenformer.curriculum.parameters import number_between
+from tokenformer.curriculum.text import normalise
+from tokenformer.errors import UserError
+
+
+@dataclass(frozen=True)
+class SurprisalParameters:
+    """What the user may set.
+
+    Attributes:
+        share: part of the corpus, in words, that is taken for the simplest text.
+        core: part of the corpus that its core vocabulary makes up; simple text keeps to the core vocabulary.
+        reference_texts: simple texts given by the user; then `share` and `core` are not used.
+    """
+
+    share: float = 0.1
+    core: float = 0.9
+    reference_texts: Sequence[str] | None = None
+
+    def __post_init__(self):
+        number_between("measure 'surprisal'", "share", self.share, 0, 1, low_included=False)
+        number_between("measure 'surprisal'", "core", self.core, 0, 1, low_included=False)
+        if isinstance(self.reference_texts, str):
+            raise UserError("measure 'surprisal': reference_texts must be a list of texts, not a single string")
+
+
+@dataclass(frozen=True)
+class SurprisalFunction:
+    """Mean surprisal of a text's words in bits; 0 for a text without words.
+
+    A text that is part of the reference (recognised by the digest of its normalised form) is priced by the model of
+    the rest of the reference, so that membership does not make it look easy.
+    """
+
+    model: BigramModel
+    reference_digests: frozenset[bytes]
+
+    def __call__(self, texts: list[str]) -> np.ndarray:
+        scores = [np.empty(0)]
+        for batch in text_batches(texts):
+            part = texts[batch]
+            stream = self.model.read(part)
+            left_out = np.array([_digest(text) in self.reference_digests for text in part], dtype=bool)
+            scores.append(_document_means(stream, self.model.surprisal(stream, left_out), len(part)))
+        return np.concatenate(scores)
+
+
+def learn_surprisal(texts: list[str], language: str, parameters: SurprisalParameters) -> SurprisalFunction:
+    """Fits the bigram model on `parameters.reference_texts`, or else on the simplest share of `texts`.
+
+    Texts that occur more than once count once.
+    """
+    if parameters.reference_texts is None:
+        reference = simplest_texts(list(dict.fromkeys(texts)), parameters.share, parameters.core)
+    else:
+        reference = list(dict.fromkeys(map(normalise, parameters.reference_texts)))
+    vocabulary, stream = numbered_words(reference)
+    return SurprisalFunction(BigramModel.fit(vocabulary, stream), frozenset(map(_digest, reference)))
+
+
+def simplest_texts(texts: list[str], share: float, core: float) -> list[str]:
+    """The texts with the plainest vocabulary, plainest first, until they hold `share` of all words.
+
+    The core vocabulary is the smallest set of most frequent words that makes up the part `core` of the corpus. Texts
+    are ranked by the share of their words outside it, equals by their mean unigram surprisal under the corpus. The
+    length of sentences is not looked at: text made simple by a small vocabulary may have long ones (the Bible in
+    Basic English does). Surprisal alone ranks worse: it takes archaic text with many function words for simple.
+    """
+    vocabulary, stream = numbered_words(texts)
+    counts = np.bincount(stream.word, minlength=len(vocabulary))
+    outside = _document_means(stream, (counts < _core_count(counts, core))[stream.word], len(texts))
+    bits = np.log2(max(stream.word.size, 1)) - np.log2(counts[stream.word])
+    ranked = np.lexsort((_document_means(stream, bits, len(texts)), outside))
+    sizes = np.bincount(stream.document, minlength=len(texts))
+    ranked = ranked[sizes[ranked] > 0]
+    taken = np.searchsorted(np.cumsum(sizes[ranked]), share * stream.word.size) + 1
+    return [texts[index] for index in ranked[:taken].tolist()]
+
+
+def _core_count(counts: np.ndarray, core: float) -> int:
+    """How often a word occurs at least that belongs to the core vocabulary."""
+    if not counts.size:
+        return 0
+    descending = np.sort(counts)[::-1]
+    last = np.searchsorted(np.cumsum(descending), core * counts.sum())
+    return int(descending[min(last, counts.size - 1)])
+
+
+def _document_means(stream: WordStream, bits: np.ndarray, documents: int) -> np.ndarray:
+    sizes = np.bincount(stream.document, minlength=documents)
+    return np.bincount(stream.document, bits, documents) / np.maximum(sizes, 1)
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+SURPRISAL = Measure(
+    name="surprisal",
+    languages=(),
+    unit="bits per word",
+    source="Surprisal as difficulty: Hale 2001, Levy 2008; smoothing: Witten & Bell 1991, method C",
+    cost="two passes over the text to fit, one to score; about 10 MB of text a second and core",
+    learn=learn_surprisal,
+    parameters=SurprisalParameters,
+)

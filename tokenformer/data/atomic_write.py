@@ -1,0 +1,53 @@
+"""Files and folders that are either whole or absent."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write `content` (text as UTF-8) to `path`, through a temporary file beside it.
+
+    A reader, or a run after a crash, sees the old file or the new one and never a part of it.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.temporary")
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(content.encode("utf-8") if isinstance(content, str) else content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_built_beside(output: Path) -> Iterator[Path]:
+    """Gives the empty folder `OUTPUT.partial`, which becomes `output` if all goes well and is removed if not.
+
+    A killed process leaves `OUTPUT.partial` behind; the next one replaces it. An existing `output` stays as it is
+    until the new one is whole.
+    """
+    output = Path(os.path.abspath(output))
+    partial = output.with_name(f"{output.name}.partial")
+    replaced = output.with_name(f"{output.name}.replaced")
+    if replaced.exists():
+        if output.exists():
+            shutil.rmtree(replaced)
+        else:
+            os.rename(replaced, output)
+    if partial.exists():
+        shutil.rmtree(partial)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+    except BaseException:
+        shutil.rmtree(partial)
+        raise
+    if output.exists():
+        os.rename(output, replaced)
+    os.rename(partial, output)
+    if replaced.exists():
+        shutil.rmtree(replaced)

@@ -1,0 +1,175 @@
+"""The prepared corpus: the folder that `tokenformer prepare` writes and that the plan and the trainer read.
+
+corpus.json                  the manifest: format version, language, measure, sources, tokenizer, totals, digests
+tokenizer/                   Hugging Face tokenizer folder
+train/, validation/          token shards `tokens_*.ds` and documents.parquet, a row a document, in the same order
+report.json, report.txt      what was read, dropped and counted, for humans
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from tokenformer.data.atomic_write import write_atomically
+from tokenformer.data.shards import TokenShards
+from tokenformer.errors import UserError
+
+FORMAT_VERSION = 1
+MANIFEST_FILE = "corpus.json"
+TABLE_FILE = "documents.parquet"
+TOKENIZER_FOLDER = "tokenizer"
+SHARD_NAME = "tokens"
+SPLITS = ("train", "validation")
+
+_FORMAT = "tokenformer corpus"
+_COLUMNS = {"tokens": np.int64, "words": np.int64, "bytes": np.int64, "source": np.int32, "complexity": np.float64}
+_PREPARE = "tokenformer prepare INPUT ... --output"
+
+
+@dataclass(frozen=True)
+class DocumentTable:
+    """One split: a row a document. All arrays have the length of the split in documents."""
+
+    tokens: np.ndarray
+    """Tokens, end-of-document token included: int64."""
+    words: np.ndarray
+    """Words that whitespace separates: int64."""
+    bytes: np.ndarray
+    """Length of the text in UTF-8, for bits per byte: int64."""
+    source: np.ndarray
+    """Index into `PreparedCorpus.sources`: int32."""
+    complexity: np.ndarray
+    """By the corpus's measure; harder is higher: float64."""
+    shards: TokenShards | None = None
+    """The documents' tokens; None only while a corpus is being written."""
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """The arrays by name, in the order of the file."""
+        return {name: getattr(self, name) for name in _COLUMNS}
+
+
+@dataclass(frozen=True)
+class PreparedCorpus:
+    """A prepared corpus, opened."""
+
+    folder: Path
+    tokenizer_folder: Path
+    vocabulary_size: int
+    end_of_document_id: int
+    language: str
+    measure: str
+    """Name of the complexity measure, a key of `tokenformer.curriculum.MEASURES`."""
+    measure_unit: str
+    sources: list[str]
+    weights: list[float]
+    """How much the documents of each source weigh in the sample plan."""
+    train: DocumentTable
+    validation: DocumentTable
+    manifest: dict
+    """The content of corpus.json."""
+
+    @classmethod
+    def open(cls, folder: Path) -> "PreparedCorpus":
+        """Open the folder and check that its parts are there and fit each other.
+
+        Raises UserError, with the remedy, for a folder that is missing, unfinished, damaged or of another version.
+        """
+        folder = Path(folder)
+        manifest = _read_manifest(folder)
+        tokenizer_folder = folder / TOKENIZER_FOLDER
+        if not (tokenizer_folder / "tokenizer.json").is_file():
+            raise _damaged(folder, f"{tokenizer_folder / 'tokenizer.json'} is missing")
+        tables = {split: _open_table(folder, split, manifest) for split in SPLITS}
+        return cls(
+            folder=folder,
+            tokenizer_folder=tokenizer_folder,
+            vocabulary_size=manifest["vocabulary_size"],
+            end_of_document_id=manifest["end_of_document_id"],
+            language=manifest["language"],
+            measure=manifest["measure"],
+            measure_unit=manifest["measure_unit"],
+            sources=manifest["sources"],
+            weights=manifest["weights"],
+            manifest=manifest,
+            **tables,
+        )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the manifest (which holds the digests of tokenizer and shards) and both document tables.
+
+        It does not depend on where the folder lies nor on how Parquet encodes the tables.
+        """
+        digest = hashlib.sha256(json.dumps(self.manifest, sort_keys=True).encode("utf-8"))
+        for table in (self.train, self.validation):
+            for name, values in table.columns().items():
+                digest.update(name.encode("utf-8"))
+                digest.update(np.ascontiguousarray(values).tobytes())
+        return digest.hexdigest()
+
+
+def write_manifest(folder: Path, content: dict) -> None:
+    """Write corpus.json; it is what makes a folder a prepared corpus, so it is written last."""
+    manifest = {"format": _FORMAT, "version": FORMAT_VERSION, **content}
+    write_atomically(folder / MANIFEST_FILE, json.dumps(manifest, ensure_ascii=False, indent=2) + "\n")
+
+
+def write_table(folder: Path, table: DocumentTable) -> None:
+    """Write documents.parquet of a split into its folder."""
+    import pyarrow
+    from pyarrow import parquet
+
+    columns = {name: values.astype(_COLUMNS[name]) for name, values in table.columns().items()}
+    parquet.write_table(pyarrow.table(columns), folder / TABLE_FILE)
+
+
+def _read_manifest(folder: Path) -> dict:
+    path = folder / MANIFEST_FILE
+    if not path.is_file():
+        if not folder.exists():
+            raise UserError(f"there is no prepared corpus at {folder}: make one with {_PREPARE} {folder}")
+        raise UserError(f"{folder} is not a prepared corpus, or an unfinished one: make it with {_PREPARE} {folder}")
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        is_ours = manifest["format"] == _FORMAT
+    except (ValueError, KeyError, TypeError):
+        is_ours = False
+    if not is_ours:
+        raise _damaged(folder, f"{path} is not a corpus manifest")
+    if manifest["version"] != FORMAT_VERSION:
+        raise UserError(
+            f"{path} has format version {manifest['version']}, and this tokenformer reads version {FORMAT_VERSION}: "
+            f"prepare the corpus again with {_PREPARE} {folder} --overwrite"
+        )
+    return manifest
+
+
+def _open_table(folder: Path, split: str, manifest: dict) -> DocumentTable:
+    import pyarrow
+    from pyarrow import parquet
+
+    path = folder / split / TABLE_FILE
+    try:
+        stored = parquet.read_table(path, columns=list(_COLUMNS))
+    except (OSError, pyarrow.ArrowInvalid) as error:
+        raise _damaged(folder, f"{path} cannot be read ({error})") from error
+    columns = {name: stored[name].to_numpy() for name in stored.column_names}
+    if list(columns) != list(_COLUMNS):
+        raise _damaged(folder, f"{path} does not have the columns {', '.join(_COLUMNS)}")
+    table = DocumentTable(**columns, shards=TokenShards.open(folder / split, SHARD_NAME))
+    if not np.array_equal(table.tokens, table.shards.lengths):
+        raise _damaged(folder, f"{path} and the shards beside it hold different documents")
+    if len(table) != manifest["splits"][split]["documents"]:
+        raise _damaged(folder, f"{path} has {len(table)} documents and {MANIFEST_FILE} says otherwise")
+    return table
+
+
+def _damaged(folder: Path, what: str) -> UserError:
+    return UserError(f"{what}: prepare the corpus again with {_PREPARE} {folder} --overwrite")

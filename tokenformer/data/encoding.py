@@ -1,0 +1,86 @@
+"""One split of a corpus, from texts to token shards and a document table on disk."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tokenformer.data.corpus import SHARD_NAME, TOKENIZER_FOLDER, DocumentTable, write_table
+from tokenformer.data.shards import ShardWriter, TokenShards
+from tokenformer.data.tokenizer import Tokenizer
+
+_CHARACTERS_PER_BATCH = 1_000_000
+
+
+@dataclass(frozen=True)
+class EncodedSplit:
+    """What was written for a split."""
+
+    table: DocumentTable
+    encoded_tokens: int
+    """Tokens that the tokenizer gave, end-of-document tokens not among them."""
+    digests: dict[str, str]
+    """Shard file -> SHA-256 of its tokens."""
+
+
+def encode_split(
+    texts: Sequence[str],
+    sources: Sequence[int],
+    complexity: np.ndarray,
+    tokenizer: Tokenizer,
+    folder: Path,
+    advance: Callable[[int], None],
+) -> EncodedSplit:
+    """Write the shards and documents.parquet of a split into `folder`.
+
+    `sources` and `complexity` have an entry for each text; `advance` is called with the number of documents done.
+    Raises RuntimeError if the shards, read back, do not hold the encoded tokens and one end token for each document.
+    """
+    encoded_tokens = 0
+    words = np.empty(len(texts), dtype=np.int64)
+    sizes = np.empty(len(texts), dtype=np.int64)
+    writer = ShardWriter(
+        folder,
+        SHARD_NAME,
+        tokenizer.vocabulary_size,
+        tokenizer.end_of_document_id,
+        tokenizer_name=f"../{TOKENIZER_FOLDER}/tokenizer.json",
+    )
+    with writer:
+        for batch in _batches(texts):
+            for text, tokens in zip(batch, tokenizer.encode_batch(batch), strict=True):
+                words[writer.documents] = len(text.split())
+                sizes[writer.documents] = len(text.encode("utf-8"))
+                encoded_tokens += len(tokens)
+                writer.write(tokens)
+            advance(len(batch))
+    shards = TokenShards.open(folder, SHARD_NAME)
+    if len(shards) != len(texts) or shards.total != encoded_tokens + len(texts):
+        raise RuntimeError(
+            f"{folder}: {encoded_tokens} tokens of {len(texts)} documents were encoded, but the shards hold "
+            f"{shards.total} tokens of {len(shards)} documents"
+        )
+    table = DocumentTable(
+        tokens=shards.lengths,
+        words=words,
+        bytes=sizes,
+        source=np.array(sources, dtype=np.int32),
+        complexity=complexity.astype(np.float64),
+    )
+    write_table(folder, table)
+    return EncodedSplit(table, encoded_tokens, writer.digests)
+
+
+def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
+    """Consecutive texts, of about _CHARACTERS_PER_BATCH together."""
+    batch: list[str] = []
+    characters = 0
+    for text in texts:
+        batch.append(text)
+        characters += len(text)
+        if characters >= _CHARACTERS_PER_BATCH:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch

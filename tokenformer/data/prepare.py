@@ -1,0 +1,264 @@
+"""From text files to a prepared corpus: read, split, score, train or load a tokenizer, encode, write, report."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+
+from tokenformer.data.atomic_write import folder_built_beside, write_atomically
+from tokenformer.data.corpus import MANIFEST_FILE, SPLITS, TOKENIZER_FOLDER, write_manifest
+from tokenformer.data.corpus_report import LEAKED, REPEATED, report_dict, report_text
+from tokenformer.data.encoding import EncodedSplit, encode_split
+from tokenformer.data.progress import progress_steps
+from tokenformer.data.reading import InputSource, ReadingReport, Unit, read_documents
+from tokenformer.data.source_files import list_source_files
+from tokenformer.data.splitting import is_held_out, text_key
+from tokenformer.data.tokenizer import Tokenizer, check_vocabulary_size, load_tokenizer, train_tokenizer
+from tokenformer.errors import UserError
+
+_SHOWN_EVERY = 1000
+"""Documents; the progress bar costs more than reading one."""
+
+Step = Callable[..., Callable[[int], None]]
+"""What `progress_steps` gives."""
+
+
+@dataclass(frozen=True)
+class PrepareOptions:
+    """What to prepare, and how."""
+
+    inputs: Sequence[InputSource]
+    output: Path
+    unit: Unit = "paragraph"
+    text_field: str = "text"
+    language: str = "en"
+    measure: str = "surprisal"
+    """Complexity measure, a key of `tokenformer.curriculum.MEASURES`."""
+    tokenizer: Path | None = None
+    """A tokenizer to use as it is; without one, a tokenizer of `vocabulary_size` is trained on the training split."""
+    vocabulary_size: int = 4096
+    validation_inputs: Sequence[InputSource] = ()
+    """Held-out text; without any, `validation_share` of the distinct texts of `inputs` is held out."""
+    validation_share: float = 0.02
+    seed: int = 0
+    """Decides, with the text, which documents are held out."""
+    overwrite: bool = False
+    command: str | None = None
+    """The command line, for the report."""
+
+
+@dataclass
+class _Texts:
+    """The documents of a split."""
+
+    texts: list[str] = field(default_factory=list)
+    sources: list[int] = field(default_factory=list)
+    keys: list[int] = field(default_factory=list)
+
+    def append(self, text: str, source: int, key: int) -> None:
+        self.texts.append(text)
+        self.sources.append(source)
+        self.keys.append(key)
+
+
+@dataclass
+class _Reading:
+    """All documents, split, and what reading them reported."""
+
+    splits: dict[str, _Texts]
+    weights: dict[str, float]
+    """Source -> weight, in the order of the source indices."""
+    reports: dict[str, ReadingReport]
+    """"inputs", and "validation inputs" where there are any."""
+
+
+def prepare_corpus(options: PrepareOptions) -> dict:
+    """Write a prepared corpus (see `tokenformer.data.corpus`) and return its report (the content of report.json).
+
+    The texts are held in memory (100M words of English are about 600 MB); tokens are streamed to disk. Everything is
+    built in `OUTPUT.partial` and renamed at the end, so that the output is whole or absent; a failure removes the
+    partial folder. The same options on the same files give the same bytes in shards and tables.
+
+    Raises UserError for options that do not hold, inputs that cannot be read, and an output that exists.
+    """
+    _check_options(options)
+    with folder_built_beside(options.output) as folder, progress_steps() as step:
+        reading = _read(options, step)
+        complexity = _score(options, reading, step)
+        tokenizer = _get_tokenizer(options, reading.splits["train"].texts, folder / TOKENIZER_FOLDER, step)
+        encoded = {}
+        for split in SPLITS:
+            texts = reading.splits[split]
+            advance = step(f"encoding {split}", total=len(texts.texts))
+            encoded[split] = encode_split(
+                texts.texts, texts.sources, complexity[split], tokenizer, folder / split, advance
+            )
+        report = _report(options, reading, tokenizer, encoded)
+        write_atomically(folder / "report.json", json.dumps(report, ensure_ascii=False, indent=2) + "\n")
+        write_atomically(folder / "report.txt", report_text(report))
+        write_manifest(folder, _manifest(options, reading, tokenizer, encoded))
+    return report
+
+
+def _check_options(options: PrepareOptions) -> None:
+    """Refuse before any work is done what would fail after it."""
+    if not options.inputs:
+        raise UserError("there is nothing to prepare: give at least one file or folder of text")
+    if options.unit not in get_args(Unit):
+        raise UserError(f"unit '{options.unit}' is not known: choose one of {', '.join(get_args(Unit))}")
+    if not options.validation_inputs and not 0 < options.validation_share < 1:
+        raise UserError(
+            f"validation_share is {options.validation_share}: set it between 0 and 1, or give held-out inputs"
+        )
+    if options.tokenizer is None:
+        check_vocabulary_size(options.vocabulary_size)
+    else:
+        load_tokenizer(options.tokenizer)
+    _measure_unit(options.measure)
+    _check_output(options)
+
+
+def _check_output(options: PrepareOptions) -> None:
+    output = options.output.resolve()
+    for entry in (*options.inputs, *options.validation_inputs):
+        place = entry.path.resolve()
+        if output == place or place in output.parents or output in place.parents:
+            raise UserError(
+                f"the output {options.output} and the input {entry.path} lie in one another: choose another output"
+            )
+    if not output.exists():
+        return
+    if not options.overwrite:
+        raise UserError(f"{options.output} exists: choose another output, or allow to overwrite it")
+    if not (output / MANIFEST_FILE).is_file():
+        raise UserError(f"{options.output} is not a prepared corpus and will not be overwritten: choose another output")
+
+
+def _read(options: PrepareOptions, step: Step) -> _Reading:
+    reading = _Reading({split: _Texts() for split in SPLITS}, {}, {})
+    share = 0.0 if options.validation_inputs else options.validation_share
+    _read_inputs(reading, "inputs", options.inputs, share, options, step)
+    if options.validation_inputs:
+        _read_inputs(reading, "validation inputs", options.validation_inputs, 1.0, options, step)
+    for split, texts in reading.splits.items():
+        if not texts.texts:
+            raise UserError(_no_documents(split, options, reading))
+    return reading
+
+
+def _read_inputs(
+    reading: _Reading,
+    name: str,
+    inputs: Sequence[InputSource],
+    held_out_share: float,
+    options: PrepareOptions,
+    step: Step,
+) -> None:
+    advance = step(f"reading {name}")
+    report = reading.reports[name] = ReadingReport()
+    weights = {file.source: file.weight for file in list_source_files(inputs, ReadingReport())}
+    index = {source: place for place, source in enumerate(reading.weights)}
+    for number, document in enumerate(read_documents(inputs, options.unit, options.text_field, report), start=1):
+        if document.source not in index:
+            index[document.source] = len(index)
+            reading.weights[document.source] = weights[document.source]
+        key = text_key(document.text, options.seed)
+        split = "validation" if is_held_out(key, held_out_share) else "train"
+        reading.splits[split].append(document.text, index[document.source], key)
+        if number % _SHOWN_EVERY == 0:
+            advance(_SHOWN_EVERY)
+    advance(report.total().documents % _SHOWN_EVERY)
+
+
+def _no_documents(split: str, options: PrepareOptions, reading: _Reading) -> str:
+    found = "\n".join(line for report in reading.reports.values() for line in report.lines())
+    if reading.weights and not options.validation_inputs:
+        remedy = f"change validation_share (now {options.validation_share}) or the seed, or give held-out inputs"
+    else:
+        remedy = f"check the inputs and, for rows, the text field (now '{options.text_field}')"
+    return f"no document fell into the {split} split: {remedy}. What was read:\n{found}"
+
+
+def _get_tokenizer(options: PrepareOptions, texts: list[str], folder: Path, step: Step) -> Tokenizer:
+    if options.tokenizer is not None:
+        load_tokenizer(options.tokenizer).save(folder)
+        return load_tokenizer(folder)
+    step("training the tokenizer")
+    return train_tokenizer(iter(texts), options.vocabulary_size, folder)
+
+
+def _measure_unit(measure: str) -> str:
+    from tokenformer.curriculum import MEASURES
+
+    if measure not in MEASURES:
+        raise UserError(f"there is no complexity measure '{measure}': choose one of {', '.join(sorted(MEASURES))}")
+    return MEASURES[measure].unit
+
+
+def _score(options: PrepareOptions, reading: _Reading, step: Step) -> dict[str, np.ndarray]:
+    from tokenformer.curriculum.scoring import score_documents
+
+    step(f"scoring complexity ({options.measure})")
+    texts = [reading.splits[split].texts for split in SPLITS]
+    scores = dict(zip(SPLITS, score_documents(*texts, language=options.language, measure=options.measure), strict=True))
+    for split, split_texts in zip(SPLITS, texts, strict=True):
+        if scores[split].shape != (len(split_texts),) or not np.isfinite(scores[split]).all():
+            raise RuntimeError(f"the measure '{options.measure}' did not give each document of {split} a finite score")
+    return scores
+
+
+def _report(options: PrepareOptions, reading: _Reading, tokenizer: Tokenizer, encoded: dict[str, EncodedSplit]) -> dict:
+    keys = {split: np.array(texts.keys, dtype=np.uint64) for split, texts in reading.splits.items()}
+    return report_dict(
+        encoded,
+        weights=reading.weights,
+        reading=reading.reports,
+        repeated={
+            REPEATED: len(keys["train"]) - len(np.unique(keys["train"])),
+            LEAKED: int(np.isin(keys["validation"], keys["train"]).sum()),
+        },
+        vocabulary={
+            "size": tokenizer.vocabulary_size,
+            "asked_for": options.vocabulary_size if options.tokenizer is None else None,
+            "loaded_from": None if options.tokenizer is None else str(options.tokenizer),
+            "end_of_document": tokenizer.end_of_document_token,
+            "end_of_document_id": tokenizer.end_of_document_id,
+            "sha256": tokenizer.fingerprint,
+        },
+        complexity={
+            "measure": options.measure,
+            "unit": _measure_unit(options.measure),
+            "language": options.language,
+        },
+        command=options.command,
+    )
+
+
+def _manifest(
+    options: PrepareOptions, reading: _Reading, tokenizer: Tokenizer, encoded: dict[str, EncodedSplit]
+) -> dict:
+    return {
+        "language": options.language,
+        "measure": options.measure,
+        "measure_unit": _measure_unit(options.measure),
+        "unit": options.unit,
+        "sources": list(reading.weights),
+        "weights": list(reading.weights.values()),
+        "vocabulary_size": tokenizer.vocabulary_size,
+        "end_of_document_id": tokenizer.end_of_document_id,
+        "tokenizer_sha256": tokenizer.fingerprint,
+        "validation": {"share": None if options.validation_inputs else options.validation_share, "seed": options.seed},
+        "splits": {
+            split: {
+                "documents": len(part.table),
+                "tokens": int(part.table.tokens.sum()),
+                "words": int(part.table.words.sum()),
+                "bytes": int(part.table.bytes.sum()),
+                "shards_sha256": part.digests,
+            }
+            for split, part in encoded.items()
+        },
+    }

@@ -1,0 +1,50 @@
+"""N-gram baselines of a run: fitted on its training text, measured on the held-out text that the run is measured on."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from tokenformer.config.loading import load_config
+from tokenformer.data.atomic_write import write_atomically
+from tokenformer.data.corpus import PreparedCorpus
+from tokenformer.errors import UserError
+from tokenformer.evaluation.held_out import HeldOutLevel, held_out_levels, summarise
+from tokenformer.evaluation.ngram_baseline import BASELINE_ORDERS, KneserNeyModel
+
+BASELINES = "baselines.json"
+
+
+def training_stream(corpus: PreparedCorpus) -> np.ndarray:
+    """Every training document once, each with its end-of-document token: int64 [tokens]."""
+    shards = corpus.train.shards
+    return np.concatenate([np.asarray(shards.document_tokens(i), dtype=np.int64) for i in range(len(corpus.train))])
+
+
+def measure_baselines(corpus: PreparedCorpus, levels: list[HeldOutLevel]) -> dict[str, dict[str, float]]:
+    """`val/loss` and `val/bits_per_byte`, overall and by level, of each n-gram model."""
+    stream = training_stream(corpus)
+    results = {}
+    for name, order in BASELINE_ORDERS.items():
+        model = KneserNeyModel.fit(stream, corpus.vocabulary_size, order, end_of_document=corpus.end_of_document_id)
+        nats = {level.name: -float(model.log_probabilities(level.stream[1:]).sum()) for level in levels}
+        results[name] = summarise(nats, levels)
+    return results
+
+
+def ensure_baselines(run_folder: Path) -> None:
+    """Writes `baselines.json` into a run's folder unless it is there for the same corpus and levels.
+
+    Raises:
+        UserError: the folder is no run, or its corpus is gone.
+    """
+    if not (run_folder / "config.yaml").exists():
+        raise UserError(f"{run_folder} is no run's folder: it has no config.yaml; give the folder under runs/")
+    config = load_config(run_folder / "config.yaml")
+    corpus = PreparedCorpus.open(config.corpus_folder)
+    key = {"corpus": corpus.fingerprint, "levels": config.validation.levels}
+    path = run_folder / BASELINES
+    if path.exists() and json.loads(path.read_text(encoding="utf-8")).get("measured_on") == key:
+        return
+    results = measure_baselines(corpus, held_out_levels(corpus, config.validation.levels))
+    write_atomically(path, json.dumps({"measured_on": key, **results}, indent=2) + "\n")

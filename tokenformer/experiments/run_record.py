@@ -1,0 +1,325 @@
+"""What a run wrote into its folder, read back as steps, validations, growth events and stages.
+
+A run's folder holds `config.yaml` (the resolved configuration), `metrics.jsonl` (one JSON object a line, see below),
+`stages.json` (the stages as planned before training) and `baselines.json` (n-gram models on the same held-out text).
+The last two may be missing.
+
+A line of `metrics.jsonl` has an `iteration_step` and is one of three kinds. A *step* is numbered from 1 and has
+`consumed_tokens` and, where the writing process knows it, `lm_loss`. A *growth event* has `growth/event`. A
+*validation* has `val/loss`; most stand in the line of a step, but the one before the first step is a line of its own.
+Losses are in nats per token; `training_flops`, `consumed_tokens` and `consumed_words` are totals since the start of
+the run.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tokenformer.errors import UserError
+
+CONFIG_FILE = "config.yaml"
+METRICS_FILE = "metrics.jsonl"
+STAGES_FILE = "stages.json"
+BASELINES_FILE = "baselines.json"
+
+PROGRESS_KEYS = ("consumed_words", "consumed_tokens", "training_flops")
+
+Line = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Loss in nats per token and in bits per byte, over all held-out tokens and for each difficulty level.
+
+    `loss` or `bits_per_byte` is None where it was not measured; `by_level` maps a level to the pair of the two.
+    """
+
+    loss: float | None
+    bits_per_byte: float | None
+    by_level: dict[str, tuple[float | None, float | None]]
+
+    @classmethod
+    def from_line(cls, line: Line) -> HeldOut:
+        levels = dict.fromkeys(
+            key.removeprefix(prefix)
+            for prefix in ("val/loss/", "val/bits_per_byte/")
+            for key in line
+            if key.startswith(prefix)
+        )
+        return cls(
+            line.get("val/loss"),
+            line.get("val/bits_per_byte"),
+            {level: (line.get(f"val/loss/{level}"), line.get(f"val/bits_per_byte/{level}")) for level in levels},
+        )
+
+
+@dataclass(frozen=True)
+class GrowthEvent:
+    """One growth of the model, after `step` steps; what the line does not tell is None. `line` is the whole line."""
+
+    number: int
+    step: int
+    line: Line = field(repr=False)
+
+    @property
+    def operator(self) -> str | None:
+        return self.line.get("growth/operator")
+
+    @property
+    def reason(self) -> str | None:
+        return self.line.get("growth/reason")
+
+    @property
+    def loss_before(self) -> float | None:
+        return self.line.get("growth/loss_before")
+
+    @property
+    def loss_after(self) -> float | None:
+        return self.line.get("growth/loss_after")
+
+    @property
+    def parameters_before(self) -> int | None:
+        return self.line.get("growth/parameters_before")
+
+    @property
+    def parameters(self) -> int | None:
+        return self.line.get("growth/parameters")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The steps between two growth events (or the start and the end of the run).
+
+    `number` counts from 1. `words`, `tokens` and `training_flops` are totals since the start of the run at the stage's
+    last step. `held_out` is the last validation of the stage, made at `held_out_step`; both are None without one.
+    """
+
+    number: int
+    parameters: int | None
+    last_step: int
+    words: float | None
+    tokens: int | None
+    training_flops: float | None
+    held_out: HeldOut | None
+    held_out_step: int | None
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run's folder, read. Open one with `RunRecord.open`.
+
+    `lines` are the lines of `metrics.jsonl` that count, in order, unknown keys kept; lines that are not steps are
+    given the `PROGRESS_KEYS` of the step before them, 0 before the first step. `baselines` maps a name (`unigram`, …)
+    to its held-out loss. `planned_stages` is `stages.json` as it stands, None without one. `notes` says in plain
+    words what was left out.
+    """
+
+    folder: Path
+    config: dict[str, Any]
+    config_text: str
+    lines: list[Line]
+    planned_stages: Any
+    baselines: dict[str, HeldOut]
+    notes: list[str]
+
+    @classmethod
+    def open(cls, folder: Path) -> RunRecord:
+        """Reads the folder that a run wrote, finished or not.
+
+        A line of `metrics.jsonl` that is not a JSON object with an `iteration_step` (the last one of a process that
+        was killed) is left out with a note, and so are steps that a resumed run made again. Raises UserError if
+        `folder` is not a run's folder, has no training step yet, or holds a file that cannot be read.
+        """
+        folder = Path(folder)
+        for name in (CONFIG_FILE, METRICS_FILE):
+            if not (folder / name).is_file():
+                raise UserError(
+                    f"{folder} is not the folder of a run: it has no {name}. "
+                    "Give the folder that `tokenformer train` wrote, such as runs/NAME."
+                )
+        notes: list[str] = []
+        lines = _drop_repeated_steps(_read_lines(folder / METRICS_FILE, notes), notes)
+        if not any(map(_is_step, lines)):
+            raise UserError(
+                f"{folder / METRICS_FILE} has no training step yet: "
+                "wait until the run has logged one, or start it with `tokenformer train`."
+            )
+        config_text = (folder / CONFIG_FILE).read_text(encoding="utf-8")
+        return cls(
+            folder=folder,
+            config=_parse_config(config_text, folder / CONFIG_FILE),
+            config_text=config_text,
+            lines=_with_progress(lines),
+            planned_stages=_read_json(folder / STAGES_FILE),
+            baselines=_read_baselines(folder / BASELINES_FILE),
+            notes=notes,
+        )
+
+    @property
+    def name(self) -> str:
+        return self.folder.resolve().name
+
+    @cached_property
+    def steps(self) -> list[Line]:
+        """The lines of training steps, at least one."""
+        return [line for line in self.lines if _is_step(line)]
+
+    @cached_property
+    def validations(self) -> list[Line]:
+        """The lines with a held-out loss, those of steps among them."""
+        return [line for line in self.lines if "val/loss" in line]
+
+    @cached_property
+    def growth_events(self) -> list[GrowthEvent]:
+        return [
+            GrowthEvent(line["growth/event"], line["iteration_step"], line) for line in self.lines if _is_growth(line)
+        ]
+
+    @cached_property
+    def stages(self) -> list[Stage]:
+        """The stages in order; one more than there are growth events.
+
+        A step belongs to the stage in which its line stands in `metrics.jsonl`: before a growth event's line it was
+        made by the smaller model.
+        """
+        groups: list[list[Line]] = [[]]
+        for line in self.lines:
+            if _is_growth(line):
+                groups.append([])
+            groups[-1].append(line)
+        before_growth = [event.parameters_before for event in self.growth_events]
+        return [
+            _stage(number, group, parameters)
+            for number, (group, parameters) in enumerate(zip(groups, [*before_growth, None], strict=True), start=1)
+        ]
+
+    @cached_property
+    def levels(self) -> list[str]:
+        """The difficulty levels of the held-out text, in the order in which they were written."""
+        measured = [*map(HeldOut.from_line, self.validations), *self.baselines.values()]
+        return list(dict.fromkeys(level for held_out in measured for level in held_out.by_level))
+
+
+def _is_step(line: Line) -> bool:
+    return not _is_growth(line) and line["iteration_step"] > 0 and ("lm_loss" in line or "consumed_tokens" in line)
+
+
+def _is_growth(line: Line) -> bool:
+    return "growth/event" in line
+
+
+def _stage(number: int, lines: list[Line], parameters: int | None) -> Stage:
+    last = lines[-1]
+    sizes = [line["growth/parameters"] for line in lines if "growth/parameters" in line]
+    validations = [line for line in lines if "val/loss" in line]
+    return Stage(
+        number=number,
+        parameters=sizes[-1] if sizes else parameters,
+        last_step=last["iteration_step"],
+        words=last.get("consumed_words"),
+        tokens=last.get("consumed_tokens"),
+        training_flops=last.get("training_flops"),
+        held_out=HeldOut.from_line(validations[-1]) if validations else None,
+        held_out_step=validations[-1]["iteration_step"] if validations else None,
+    )
+
+
+def _read_lines(path: Path, notes: list[str]) -> list[Line]:
+    lines = []
+    texts = path.read_text(encoding="utf-8", errors="replace").rstrip().split("\n")
+    for number, text in enumerate(texts, start=1):
+        try:
+            line = json.loads(text)
+        except json.JSONDecodeError:
+            line = None
+        if isinstance(line, dict) and isinstance(line.get("iteration_step"), int):
+            lines.append(line)
+        elif text.strip():
+            which = "the last line" if number == len(texts) else f"line {number}"
+            notes.append(f"{path.name}: {which} is incomplete and was left out; was the run stopped while writing it?")
+    return lines
+
+
+def _drop_repeated_steps(lines: list[Line], notes: list[str]) -> list[Line]:
+    """Without the lines that a run logged before it was resumed from an earlier checkpoint and went that way again."""
+    kept: list[Line] = []
+    for line in lines:
+        del kept[_first_superseded(kept, line) :]
+        kept.append(line)
+    if len(kept) < len(lines):
+        notes.append(
+            f"{METRICS_FILE}: the run was resumed from an earlier checkpoint; {len(lines) - len(kept)} lines that it "
+            "had logged before and then logged anew were left out."
+        )
+    return kept
+
+
+def _first_superseded(kept: list[Line], line: Line) -> int:
+    """The index in `kept` from which on `line` takes the place of what was logged; `len(kept)` if it follows on."""
+    first = len(kept)
+    for index in reversed(range(len(kept))):
+        earlier = kept[index]
+        if earlier["iteration_step"] < line["iteration_step"]:
+            break
+        is_later = earlier["iteration_step"] > line["iteration_step"]
+        is_same_step = _is_step(earlier) and _is_step(line)
+        is_same_growth = _is_growth(line) and earlier.get("growth/event") == line["growth/event"]
+        if is_later or is_same_step or is_same_growth:
+            first = index
+    return first
+
+
+def _with_progress(lines: list[Line]) -> list[Line]:
+    progress = dict.fromkeys(PROGRESS_KEYS, 0)
+    complete = []
+    for line in lines:
+        if _is_step(line):
+            progress = {key: line.get(key) for key in PROGRESS_KEYS}
+        complete.append(progress | line)
+    return complete
+
+
+def _read_json(path: Path) -> Any:
+    """The content of a JSON file, None if there is no such file."""
+    if not path.is_file():
+        return None
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise UserError(
+            f"{path} is not valid JSON (line {error.lineno}: {error.msg}): "
+            "move it away, or restore the file that the run wrote."
+        ) from error
+
+
+def _read_baselines(path: Path) -> dict[str, HeldOut]:
+    """The entries that hold a loss; the file may also tell what they were measured on."""
+    baselines = _read_json(path)
+    if baselines is None:
+        return {}
+    if not isinstance(baselines, dict):
+        raise UserError(
+            f'{path} does not map names of baselines to losses such as {{"trigram": {{"val/loss": 3.2}}}}: '
+            "move it away, or restore the file that the run wrote."
+        )
+    return {
+        name: HeldOut.from_line(values)
+        for name, values in baselines.items()
+        if isinstance(values, dict) and "val/loss" in values
+    }
+
+
+def _parse_config(text: str, path: Path) -> dict[str, Any]:
+    try:
+        config = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not valid YAML: restore the file that the run wrote. {error}") from error
+    if not isinstance(config, dict):
+        raise UserError(f"{path} holds no configuration: restore the file that the run wrote.")
+    return config

@@ -1,0 +1,99 @@
+"""What a checkpoint of ours adds to Nanotron's: `growth.json` and `curriculum.json`, and that it is whole or not there."""
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tokenformer.data.atomic_write import write_atomically
+from tokenformer.errors import UserError
+
+LATEST = "latest.txt"
+GROWTH = "growth.json"
+CURRICULUM = "curriculum.json"
+PARTIAL = ".partial"
+
+
+@dataclass
+class GrowthEvent:
+    """One growth event of a run."""
+
+    stage: int
+    step: int
+    operator: dict[str, Any]
+    reason: str
+    parameters_before: int
+    parameters_after: int
+    loss_before: float
+    loss_after: float
+
+
+@dataclass
+class GrowthRecord:
+    """The operator history of a run: with the run's config it determines the model's present size."""
+
+    seed: int
+    model_config: dict[str, Any]
+    events: list[GrowthEvent] = field(default_factory=list)
+
+
+@dataclass
+class CurriculumRecord:
+    """Where a run stands in its sample plan."""
+
+    plan: str
+    samples: int
+    complexity: float
+
+
+def write_records(folder: Path, growth: GrowthRecord, curriculum: CurriculumRecord) -> None:
+    write_atomically(folder / GROWTH, json.dumps(asdict(growth), indent=2) + "\n")
+    write_atomically(folder / CURRICULUM, json.dumps(asdict(curriculum), indent=2) + "\n")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"the checkpoint {path.parent} has no readable {path.name}: {error}") from error
+
+
+def read_growth(folder: Path) -> GrowthRecord:
+    content = _read(folder / GROWTH)
+    return GrowthRecord(content["seed"], content["model_config"], [GrowthEvent(**event) for event in content["events"]])
+
+
+def read_curriculum(folder: Path) -> CurriculumRecord:
+    return CurriculumRecord(**_read(folder / CURRICULUM))
+
+
+def latest_checkpoint(checkpoints_folder: Path) -> Path | None:
+    """The newest whole checkpoint of a run, or None."""
+    try:
+        step = int((checkpoints_folder / LATEST).read_text())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise UserError(f"{checkpoints_folder / LATEST} holds no step number; write the newest step into it") from error
+    folder = checkpoints_folder / str(step)
+    if not folder.is_dir():
+        raise UserError(f"{checkpoints_folder / LATEST} names the checkpoint {folder}, which is not there")
+    return folder
+
+
+def partial_folder(checkpoints_folder: Path) -> Path:
+    """Where a checkpoint is written before it gets its name."""
+    return checkpoints_folder / PARTIAL
+
+
+def publish(checkpoints_folder: Path, step: int) -> Path:
+    """Gives the finished checkpoint its name, then makes it the latest; until then the one before stays so."""
+    folder = checkpoints_folder / str(step)
+    if folder.exists():
+        shutil.rmtree(folder)
+    os.replace(partial_folder(checkpoints_folder) / str(step), folder)
+    write_atomically(checkpoints_folder / LATEST, f"{step}")
+    shutil.rmtree(partial_folder(checkpoints_folder))
+    return folder

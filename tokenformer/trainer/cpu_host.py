@@ -1,0 +1,64 @@
+"""What Nanotron asks of `torch.cuda`, answered on a machine without CUDA, and the process group that it would not start."""
+
+import contextlib
+import os
+import socket
+
+import torch
+import torch.distributed
+
+
+class CpuAccelerator:
+    """Stands where Nanotron's modules say `torch.cuda`. Devices and streams do not exist, memory counters are 0."""
+
+    @staticmethod
+    def is_available() -> bool:
+        return False
+
+    @staticmethod
+    def device_count() -> int:
+        return 0
+
+    @staticmethod
+    def device(index) -> contextlib.AbstractContextManager:
+        return contextlib.nullcontext(index)
+
+    def _nothing(self, *args, **kwargs) -> None:
+        """The call has no meaning on a CPU and no result."""
+
+    set_device = synchronize = empty_cache = reset_peak_memory_stats = _nothing
+
+    def _zero_bytes(self, *args, **kwargs) -> int:
+        return 0
+
+    memory_allocated = max_memory_allocated = memory_reserved = max_memory_reserved = _zero_bytes
+
+    def __getattr__(self, name: str):
+        raise AttributeError(f"Nanotron uses torch.cuda.{name}, which has no counterpart on a machine without CUDA")
+
+
+accelerator = CpuAccelerator()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def ensure_launch_environment() -> None:
+    """Makes a plain `python -m tokenformer` look like `torchrun --nproc-per-node 1`."""
+    defaults = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1"}
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
+    if "MASTER_PORT" not in os.environ:
+        os.environ["MASTER_PORT"] = str(_free_port())
+    # Nanotron's asynchronous tensor-parallel communication asserts this variable.
+    os.environ.setdefault("CUDA_DEVICE_MAX_CONNECTIONS", "1")
+
+
+def ensure_process_group() -> None:
+    """Starts gloo where there is no CUDA; with CUDA Nanotron starts NCCL itself."""
+    ensure_launch_environment()
+    if not torch.cuda.is_available() and not torch.distributed.is_initialized():
+        torch.distributed.init_process_group("gloo")

@@ -1,0 +1,38 @@
+"""From a config file to a finished run, in this process."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tokenformer.trainer.bootstrap import bootstrap
+from tokenformer.trainer.checks import check_launch
+from tokenformer.trainer.cpu_host import ensure_process_group
+from tokenformer.trainer.prepared_run import PreparedRun
+from tokenformer.trainer.resume import starting_point
+
+
+def _say(message: str) -> None:
+    if os.environ.get("RANK", "0") == "0":
+        print(message, file=sys.stderr, flush=True)
+
+
+def train_from_file(path: Path, assignments: Sequence[str] = ()) -> None:
+    """Starts or continues the run of a config, to its last step.
+
+    Raises:
+        UserError: whatever is wrong with the config, the corpus, the launch or the run's folder, before work starts.
+    """
+    bootstrap()
+    run = PreparedRun.from_file(path, assignments)
+    check_launch(run.config)
+    start = starting_point(run)
+    folder, steps = run.config.run_folder, run.config.tokens.train_steps
+    if start.step >= steps:
+        _say(f"{folder} is finished: it has all {steps} steps. See it with: tokenformer report {folder}")
+        return
+    ensure_process_group()
+    from tokenformer.trainer.trainer import train
+
+    _say(f"{folder}: {'starts' if start.checkpoint is None else f'goes on after step {start.step} of {steps}'}")
+    train(run, start)

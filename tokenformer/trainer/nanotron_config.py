@@ -1,0 +1,47 @@
+"""Translates a `RunConfig`, which speaks Nanotron's main branch, to the config of the release on PyPI, 0.4."""
+
+import dataclasses
+from typing import Any
+
+import yaml
+
+from tokenformer.config.sections import RunConfig
+
+
+def _optimizer(config: RunConfig) -> dict[str, Any]:
+    section = dataclasses.asdict(config.optimizer)
+    factory = section.pop("optimizer_factory")
+    factory.pop("name")  # 0.4 knows AdamW only, which `checks` holds
+    return section | factory
+
+
+def nanotron_settings(config: RunConfig, model_config: Any, resume_from: str | None) -> dict[str, Any]:
+    """The mapping that Nanotron 0.4's `get_config_from_file` reads.
+
+    Args:
+        model_config: the model's config as it is now, grown or not, a dataclass.
+        resume_from: folder of the checkpoint to start from, or None.
+    """
+    data = config.data_stages[0].data
+    general = {key: getattr(config.general, key) for key in ("project", "run", "seed", "ignore_sanity_checks")}
+    return {
+        "general": general,
+        "parallelism": dataclasses.asdict(config.parallelism),
+        "model": dataclasses.asdict(config.model) | {"model_config": dataclasses.asdict(model_config)},
+        "tokenizer": dataclasses.asdict(config.tokenizer),
+        "checkpoints": {
+            "checkpoints_path": str(config.checkpoints_folder),
+            "checkpoint_interval": config.checkpoints.checkpoint_interval,
+            "save_initial_state": config.checkpoints.save_initial_state,
+            "resume_checkpoint_path": resume_from,
+            "checkpoints_path_is_shared_file_system": True,
+        },
+        "logging": dataclasses.asdict(config.logging),
+        "tokens": dataclasses.asdict(config.tokens),
+        "optimizer": _optimizer(config),
+        "data": {"dataset": None, "seed": data.seed, "num_loading_workers": data.num_loading_workers},
+    }
+
+
+def as_nanotron_yaml(config: RunConfig, model_config: Any, resume_from: str | None) -> str:
+    return yaml.safe_dump(nanotron_settings(config, model_config, resume_from), sort_keys=False)

@@ -1,0 +1,120 @@
+"""Everything about a run that is known before it starts: shared by `plan` and `train`."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tokenformer.config.loading import load_config
+from tokenformer.config.sections import RunConfig
+from tokenformer.curriculum import ORDERINGS
+from tokenformer.curriculum.plan import SamplePlan, build_plan
+from tokenformer.data.corpus import PreparedCorpus
+from tokenformer.growth.policy import GrowthPolicy, from_registry, growth_policy
+from tokenformer.growth.triggers import Progress
+from tokenformer.model.building import model_config_from
+from tokenformer.model.flops import model_size
+from tokenformer.trainer.checks import check_model, check_settings
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The steps between two growth events, as planned.
+
+    Args:
+        step: training steps done when the stage begins.
+        reason: what triggers it; "start" for the first.
+        progress: where the run stands then.
+        parameters: of the model in this stage.
+        flops_per_token: training FLOPs.
+        flops: training FLOPs of the whole run until the stage begins.
+    """
+
+    step: int
+    reason: str
+    progress: Progress
+    parameters: int
+    flops_per_token: int
+    flops: float
+
+
+class PreparedRun:
+    """A checked config with its corpus, its sample plan and its growth policy.
+
+    Raises, when made:
+        UserError: whatever is wrong with the config, the corpus or how they fit.
+    """
+
+    def __init__(self, config: RunConfig, name: str):
+        self.config, self.name = config, name
+        self.growth: GrowthPolicy | None = growth_policy(config.growth, config.model_type, name)
+        check_settings(config, self.growth)
+        self.base_model_config = model_config_from(config.model.model_config, config.model_type, name)
+        self.corpus = PreparedCorpus.open(config.corpus_folder)
+        events = self.growth.trigger.events if self.growth else 0
+        self.model_configs = [self.grown_model_config(stages) for stages in range(events + 1)]
+        check_model(config, self.model_configs, self.corpus.vocabulary_size)
+        self.plan = self._sample_plan()
+        self._complexity = self.plan.smoothed_complexity(config.global_batch_size, config.curriculum.smoothing)
+        self._sorted_complexity = np.sort(self.plan.sample_complexity)
+
+    @classmethod
+    def from_file(cls, path: Path, assignments=()) -> "PreparedRun":
+        return cls(load_config(path, assignments), str(path))
+
+    def _sample_plan(self) -> SamplePlan:
+        section, table = self.config.curriculum.ordering, self.corpus.train
+        # One token more than the steps read: the label of the last.
+        total_tokens = self.config.tokens.train_steps * self.config.tokens_per_step + 1
+        return build_plan(
+            tokens=table.tokens,
+            words=table.words,
+            complexity=table.complexity,
+            source=table.source,
+            weights=self.corpus.weights,
+            ordering=from_registry(ORDERINGS, section, "curriculum.ordering", self.name),
+            seed=self.config.data_stages[0].data.seed,
+            total_tokens=total_tokens,
+            sequence_length=self.config.tokens.sequence_length,
+        )
+
+    def grown_model_config(self, stages: int) -> Any:
+        """The model's config after so many growth events."""
+        model_config = self.base_model_config
+        for _ in range(stages):
+            model_config = self.growth.operator.grown_config(model_config)
+        return dataclasses.replace(model_config)
+
+    def progress(self, step: int) -> Progress:
+        """Where the run stands after so many steps: a pure function of the plan."""
+        samples = step * self.config.global_batch_size
+        complexity = float(self._complexity[step - 1]) if step else float(self.plan.sample_complexity[0])
+        simpler = np.searchsorted(self._sorted_complexity, complexity)
+        return Progress(
+            step=step,
+            words=float(self.plan.words_before(samples)),
+            tokens=samples * self.config.tokens.sequence_length,
+            complexity=complexity,
+            complexity_percentile=100 * float(simpler) / len(self._sorted_complexity),
+        )
+
+    def stages(self) -> list[Stage]:
+        """The stages of the run: for triggers that the plan determines, as they will fall."""
+        stages = [self._stage(0, "start", 0, 0.0)]
+        if self.growth is not None:
+            for step in range(1, self.config.tokens.train_steps):
+                steps = [stage.step for stage in stages[1:]]
+                reason = self.growth.reason(self.progress(step), steps)
+                if reason is not None:
+                    stages.append(self._stage(step, reason, len(stages), self._flops_until(stages[-1], step)))
+        return stages
+
+    def _stage(self, step: int, reason: str, number: int, flops: float) -> Stage:
+        size = model_size(self.model_configs[number])
+        flops_per_token = size.training_flops_per_token(self.config.tokens.sequence_length)
+        return Stage(step, reason, self.progress(step), size.parameters, flops_per_token, flops)
+
+    def _flops_until(self, stage: Stage, step: int) -> float:
+        return stage.flops + (step - stage.step) * self.config.tokens_per_step * stage.flops_per_token

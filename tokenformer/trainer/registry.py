@@ -1,0 +1,24 @@
+"""Tells Nanotron about the Tokenformer: its config parser and its table of model classes learn one more type."""
+
+from typing import Union
+
+from tokenformer.model.config import TokenformerConfig
+
+
+def register_model_types() -> None:
+    """Adds `TokenformerConfig` to what a YAML's `model_config` may be, and `TokenformerForTraining` to
+    `CONFIG_TO_MODEL_CLASS`. Calling it again changes nothing.
+    """
+    from dacite import cache as dacite_cache
+    from nanotron import trainer
+    from nanotron.config import config as nanotron_config
+
+    from tokenformer.model.model import TokenformerForTraining
+
+    trainer.CONFIG_TO_MODEL_CLASS[TokenformerConfig.__name__] = TokenformerForTraining
+    arguments = nanotron_config.ModelArgs
+    known = arguments.__annotations__["model_config"]
+    if TokenformerConfig not in known.__args__:
+        # First in the union: dacite takes the first type that fits, and `Any`, which Nanotron lists, always does.
+        arguments.__annotations__["model_config"] = Union[(TokenformerConfig, *known.__args__)]
+        dacite_cache.clear_cache()

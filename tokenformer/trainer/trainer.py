@@ -1,0 +1,255 @@
+"""Nanotron's `DistributedTrainer`, with a sample plan, growth, held-out loss and checkpoints that resume exactly."""
+
+import json
+import os
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from nanotron import distributed as dist
+from nanotron.helpers import _vocab_size_with_padding
+from nanotron.trainer import DistributedTrainer
+
+from tokenformer.data.atomic_write import write_atomically
+from tokenformer.data.sample_dataset import SampleDataset
+from tokenformer.evaluation.held_out import held_out_levels
+from tokenformer.growth.triggers import Progress
+from tokenformer.model.flops import model_size
+from tokenformer.trainer import checkpoint
+from tokenformer.trainer.checkpoint import CurriculumRecord, GrowthEvent
+from tokenformer.trainer.dataloader import training_batches
+from tokenformer.trainer.live_growth import follow_schedule, grow
+from tokenformer.trainer.metrics_file import MetricsFile
+from tokenformer.trainer.nanotron_config import as_nanotron_yaml
+from tokenformer.trainer.prepared_run import PreparedRun
+from tokenformer.trainer.progress_bar import ProgressBar
+from tokenformer.trainer.resume import StartingPoint
+from tokenformer.trainer.validation import HeldOutLoss
+
+
+class TokenformerTrainer(DistributedTrainer):
+    """Trains a prepared run from a starting point to its last step.
+
+    A growth event that is due after step k is applied when step k + 1 begins. So the checkpoint of step k holds the model
+    as it was, and a run that resumes from it grows again, in the same way.
+    """
+
+    def __init__(self, run: PreparedRun, start: StartingPoint):
+        self.run, self.start = run, start
+        self.growth_record = start.growth
+        resume_from = str(start.checkpoint) if start.checkpoint else None
+        settings = as_nanotron_yaml(run.config, start.model_config, resume_from)
+        # Nanotron wants the path of a file; each process writes one of its own.
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "nanotron.yaml"
+            path.write_text(settings, encoding="utf-8")
+            super().__init__(str(path))
+
+    @property
+    def is_writer(self) -> bool:
+        """Whether this process writes the run's files and shows its progress."""
+        return dist.get_rank(self.parallel_context.world_pg) == 0
+
+    @property
+    def event_steps(self) -> list[int]:
+        return [event.step for event in self.growth_record.events]
+
+    def init_model(self):
+        """As Nanotron's, but that `max_position_embeddings` stays what the config says."""
+        self.model_config.vocab_size = _vocab_size_with_padding(
+            self.model_config.vocab_size,
+            pg_size=self.parallel_context.tp_pg.size(),
+            make_vocab_size_divisible_by=self.config.model.make_vocab_size_divisible_by,
+        )
+        return self._load_model_checkpoint(self._init_model_instance())
+
+    def post_init(self):
+        follow_schedule(self)
+        validation = self.run.config.validation
+        self.held_out = HeldOutLoss(
+            held_out_levels(self.run.corpus, validation.levels),
+            self.sequence_length,
+            validation.batch_size,
+            self.parallel_context,
+        )
+        self.size = model_size(self.model_config)
+        self.progress_bar = ProgressBar(self.config.tokens.train_steps, self.start_iteration_step, self.is_writer)
+        self.metrics = None
+        self.elapsed_seconds = self.training_flops = 0.0
+        if self.is_writer:
+            step = self.start_iteration_step if self.start.checkpoint else -1
+            self.metrics = MetricsFile(self.run.config.run_folder, step)
+            self.elapsed_seconds, self.training_flops = self.metrics.elapsed_seconds, self.metrics.training_flops
+
+    def fit(self) -> None:
+        """Trains to the last step of the config."""
+        dataset = SampleDataset(self.run.corpus.train.shards, self.run.plan.order, self.sequence_length)
+        model, context = self.unwrapped_model, self.parallel_context
+        batches = training_batches(
+            self.run.config, dataset, context, model.input_pp_rank, model.output_pp_rank, self.start_iteration_step
+        )
+        try:
+            self.train(batches)
+        finally:
+            self.progress_bar.close()
+            if self.metrics is not None:
+                self.metrics.close()
+
+    def pre_training(self, *args, **kwargs):
+        """Measures the model before its first step. Nanotron's own would log in to wandb."""
+        if self.start.checkpoint is None:
+            losses = self.held_out.measure(self.unwrapped_model)
+            self._write(
+                {"iteration_step": 0, "consumed_tokens": 0, "consumed_words": 0.0, **self._standing(), **losses}
+            )
+
+    def training_step(self, dataloader):
+        started = time.monotonic()
+        self._grow_if_due(self.run.progress(self.iteration_step - 1))
+        self.learning_rate = self.lr_scheduler.get_last_lr()[0]
+        result = super().training_step(dataloader)
+        self.elapsed_seconds += time.monotonic() - started
+        self.training_flops += (
+            self.size.training_flops_per_token(self.sequence_length) * self.run.config.tokens_per_step
+        )
+        return result
+
+    def _standing(self) -> dict[str, float]:
+        return {
+            "growth/parameters": self.size.parameters,
+            "training_flops": self.training_flops,
+            "elapsed_seconds": self.elapsed_seconds,
+        }
+
+    def _write(self, line: dict) -> None:
+        if self.metrics is not None:
+            self.metrics.write(line)
+
+    def _grow_if_due(self, progress: Progress) -> None:
+        policy = self.run.growth
+        reason = policy.reason(progress, self.event_steps) if policy else None
+        if reason is None:
+            return
+        stage, before = len(self.event_steps) + 1, self.size
+        loss_before = self.held_out.held_batch_loss(self.unwrapped_model)
+        after = policy.operator.grown_config(self.model_config)
+        grow(self, policy.operator, after, self.config.general.seed, stage)
+        self.size = model_size(after)
+        loss_after = self.held_out.held_batch_loss(self.unwrapped_model)
+        event = GrowthEvent(
+            stage=stage,
+            step=progress.step,
+            operator={"name": policy.operator.name, **asdict(policy.operator)},
+            reason=reason,
+            parameters_before=before.parameters,
+            parameters_after=self.size.parameters,
+            loss_before=loss_before,
+            loss_after=loss_after,
+        )
+        self.growth_record.events.append(event)
+        self.growth_record.model_config = asdict(after)
+        self._report_event(event)
+        if policy.operator.exact and not abs(loss_after - loss_before) <= policy.tolerance:
+            raise RuntimeError(
+                f"growth event {stage} at step {progress.step} moved the held-batch loss from {loss_before} to "
+                f"{loss_after}, more than growth.tolerance {policy.tolerance}; the last checkpoint is as it was"
+            )
+
+    def _report_event(self, event: GrowthEvent) -> None:
+        self._write(
+            {
+                "iteration_step": event.step,
+                "growth/event": event.stage,
+                "growth/operator": event.operator["name"],
+                "growth/reason": event.reason,
+                "growth/loss_before": event.loss_before,
+                "growth/loss_after": event.loss_after,
+                "growth/parameters_before": event.parameters_before,
+                "growth/parameters": event.parameters_after,
+            }
+        )
+        self.progress_bar.say(
+            f"step {event.step}: {event.reason}; {event.parameters_before:,} -> {event.parameters_after:,} parameters, "
+            f"held-batch loss {event.loss_before:.6f} -> {event.loss_after:.6f}"
+        )
+
+    def train_step_logs(self, outputs, loss_avg):
+        """One line of metrics; Nanotron's names where it has them."""
+        step = self.iteration_step
+        progress = self.run.progress(step)
+        losses = self._validate_if_due(step)
+        if not self.is_writer:
+            return
+        seconds = time.time() - self.iteration_start_time
+        tokens_per_second = self.run.config.tokens_per_step / seconds
+        processes = self.parallel_context.world_pg.size()
+        line = {
+            "iteration_step": step,
+            "lr": self.learning_rate,
+            "consumed_tokens": progress.tokens,
+            "consumed_words": progress.words,
+            "tokens_per_sec": tokens_per_second,
+            "tokens_per_sec_per_gpu": tokens_per_second / processes,
+            "global_batch_size": self.global_batch_size,
+            "time_per_iteration_ms": seconds * 1000,
+            "model_tflops_per_gpu": self.unwrapped_model.get_flops_per_sec(
+                seconds, self.sequence_length, self.global_batch_size
+            )[0],
+            "curriculum/complexity": progress.complexity,
+            **self._standing(),
+            **losses,
+        }
+        if loss_avg is not None:
+            line["lm_loss"] = loss_avg.item()
+        if self.config.optimizer.clip_grad is not None:
+            line["grad_norm"] = self.grad_norm_unclipped.item()
+        self._write(line)
+        self.progress_bar.update(line)
+
+    def _validate_if_due(self, step: int) -> dict[str, float]:
+        interval, last = self.run.config.tokens.val_check_interval, self.config.tokens.train_steps
+        if step == last or (interval > 0 and step % interval == 0):
+            return self.held_out.measure(self.unwrapped_model)
+        return {}
+
+    def save_checkpoint(self) -> Path:
+        """Nanotron's checkpoint and our records, under a temporary name until they are whole."""
+        folder = self.run.config.checkpoints_folder
+        self.config.checkpoints.checkpoints_path = checkpoint.partial_folder(folder)
+        try:
+            written = super().save_checkpoint()
+        finally:
+            self.config.checkpoints.checkpoints_path = folder
+        if self.is_writer:
+            progress = self.run.progress(self.iteration_step)
+            record = CurriculumRecord(self.run.plan.fingerprint, self.consumed_train_samples, progress.complexity)
+            checkpoint.write_records(written, self.growth_record, record)
+            self.config.save_as_yaml(written / "config.yaml")
+            checkpoint.publish(folder, self.iteration_step)
+        dist.barrier(self.parallel_context.world_pg)
+        return folder / str(self.iteration_step)
+
+    def post_training(self):
+        if self.iteration_step % self.config.checkpoints.checkpoint_interval:
+            self.save_checkpoint()
+
+
+def write_run_files(run: PreparedRun, resolved: str) -> None:
+    """The resolved config and the planned stages, into the run's folder."""
+    folder = run.config.run_folder
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / "config.yaml", resolved)
+    write_atomically(folder / "stages.json", json.dumps([asdict(stage) for stage in run.stages()], indent=2) + "\n")
+
+
+def train(run: PreparedRun, start: StartingPoint) -> None:
+    """Trains in this process, which is one of those that `torchrun` started or the only one."""
+    from tokenformer.trainer.cpu_host import ensure_process_group
+
+    ensure_process_group()
+    if os.environ.get("RANK", "0") == "0":
+        write_run_files(run, start.resolved_config)
+    TokenformerTrainer(run, start).fit()
+    torch.distributed.destroy_process_group()
