@@ -132,8 +132,8 @@ def pattention(
 ) -> torch.Tensor:
     """As `reference.pattention`, once differentiable; x [.., d_in] to [.., d_out].
 
-    With a `group` of several ranks, `keys` and `values` hold this rank's rows of every segment, `segments` are the local
-    sizes and `tau` the global scales; the result and the gradient of x are partial sums.
+    With a `group` of several ranks, `keys` and `values` hold this rank's rows of every segment, `segments` are the
+    local sizes and `tau` the global scales; the result and the gradient of x are partial sums.
     """
     approximate = GELU_APPROXIMATIONS[gelu]
     return _Pattention.apply(x, keys, values, list(segments), list(tau), eps, approximate, group)

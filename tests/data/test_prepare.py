@@ -271,6 +271,17 @@ def test_options_that_do_not_hold(stand_in_measure, two_sources, tmp_path, chang
     assert not (tmp_path / "out").exists()
 
 
+def test_progress_is_shown_on_a_terminal_only(stand_in_measure, two_sources, tmp_path, capfd, monkeypatch):
+    prepare_corpus(options_for(two_sources, tmp_path / "quiet"))
+    assert capfd.readouterr() == ("", "")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    prepare_corpus(options_for(two_sources, tmp_path / "shown"))
+    shown = capfd.readouterr()
+    assert shown.out == ""
+    for step in ("reading inputs", "scoring complexity", "training the tokenizer", "encoding train"):
+        assert step in shown.err
+
+
 def test_rows_without_the_field_are_explained(stand_in_measure, tmp_path):
     (tmp_path / "a.jsonl").write_text('{"body": "a"}\n')
     with pytest.raises(UserError, match=r"text field \(now 'text'\)(.|\n)*1 rows without a string .*a.jsonl:1"):

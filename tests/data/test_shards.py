@@ -93,8 +93,8 @@ def test_reading_parts(tmp_path):
             shards.read(document, start, stop)
 
 
-def test_a_pickled_reader_reads_on(tmp_path):
-    write(tmp_path, [[1, 2], [3]], tokens_per_shard=3)
+def test_a_pickled_reader_maps_the_files_anew(tmp_path):
+    write(tmp_path, [[1] * 100_000, [3]])
     shards = TokenShards.open(tmp_path, "tokens")
     shards.document_tokens(0)
     pickled = pickle.dumps(shards)

@@ -1,7 +1,7 @@
 """The sections of a run's YAML as dataclasses.
 
-Names and nesting follow Nanotron's main branch. Of Nanotron's keys those are here that a run of ours can use; what a key
-means is documented where it stands in the YAML files of `configs/`.
+Names and nesting follow Nanotron's main branch. Of Nanotron's keys those are here that a run of ours can use; what a
+key means is documented where it stands in the YAML files of `configs/`.
 """
 
 from dataclasses import dataclass, field
@@ -130,8 +130,8 @@ class DataStage:
 
 @dataclass
 class Curriculum:
-    """`ordering` is a name in `tokenformer.curriculum.ORDERINGS` and its parameters; `smoothing` is the weight of the past
-    in the moving average of complexity that triggers growth."""
+    """`ordering` is a name in `tokenformer.curriculum.ORDERINGS` and its parameters; `smoothing` is the weight of the
+    past in the moving average of complexity that triggers growth."""
 
     ordering: Dict[str, Any] = field(default_factory=lambda: {"name": "random"})
     smoothing: float = 0.98
@@ -139,8 +139,8 @@ class Curriculum:
 
 @dataclass
 class Growth:
-    """`trigger` is a name in `tokenformer.growth.TRIGGERS` and its parameters; `operators` holds, for each model type, a
-    name in `tokenformer.growth.OPERATORS` and its parameters. A model type without an operator keeps its size."""
+    """`trigger` is a name in `tokenformer.growth.TRIGGERS` and its parameters; `operators` holds, for each model type,
+    a name in `tokenformer.growth.OPERATORS` and its parameters. A model type without an operator keeps its size."""
 
     trigger: Dict[str, Any]
     operators: Dict[str, Dict[str, Any]]

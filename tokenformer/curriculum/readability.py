@@ -7,7 +7,7 @@ from tokenformer.curriculum.syllables import english_syllables
 from tokenformer.curriculum.text import PERIODS, SentenceSplitter, letters, words
 
 _LIX_SENTENCES = SentenceSplitter(PERIODS + ":")
-_KINCAID_SENTENCES = SentenceSplitter(PERIODS + ":;")
+_KINCAID_SENTENCES = SentenceSplitter(PERIODS)
 _LONG_WORD = 6
 
 
@@ -31,9 +31,9 @@ def _lix(text: str) -> float:
 def flesch_kincaid(texts: list[str]) -> np.ndarray:
     """Grade float64[n]: 0.39 words per sentence + 11.8 syllables per word - 15.59, for English.
 
-    Kincaid, Fishburne, Rogers & Chissom 1975, "Derivation of new readability formulas", page 14. A sentence is a unit
-    of thought, so it also ends at a colon or semicolon. A blank text has the least possible grade, that of one word
-    of one syllable. Doubling a text does not change it (rounding aside).
+    Kincaid, Fishburne, Rogers & Chissom 1975, "Derivation of new readability formulas", page 14. A sentence ends at a
+    full stop, an exclamation or question mark. A blank text has the least possible grade, that of one word of one
+    syllable. Doubling a text does not change it (rounding aside).
     """
     return np.array([_flesch_kincaid(text) for text in texts])
 

@@ -20,7 +20,7 @@ _COMBINING_MARKS = "".join(
 )
 _WORD = re.compile(rf"[\w{_COMBINING_MARKS}]+(?:['\-][\w{_COMBINING_MARKS}]+)*")
 _LETTER_OR_DIGIT = re.compile(r"\w")
-_BLANK_LINE = r"\n[^\S\n]*\n"
+_BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
 _CLOSING = "\"')\\]}”»›"
 
 PERIODS = ".!?…"
@@ -48,13 +48,14 @@ def letters(word: str) -> int:
 class SentenceSplitter:
     """Splits at blank lines and behind the given end marks; call it with a normalised text.
 
-    Pieces without a letter or digit ("...", a lone quote) are no sentences.
+    Pieces without a letter or digit ("...", a lone quote) are no sentences; in a text of nothing else every paragraph
+    is one.
     """
 
     def __init__(self, end_marks: str):
         marks = re.escape(end_marks)
-        self._end = re.compile(rf"(?<![{marks}])[{marks}]++[{_CLOSING}]*+(?=[\s–—]|--|\Z)|{_BLANK_LINE}")
+        self._end = re.compile(rf"(?<![{marks}])[{marks}]++[{_CLOSING}]*+(?=[\s–—]|--|\Z)|{_BLANK_LINE.pattern}")
 
     def __call__(self, text: str) -> list[str]:
         pieces = [piece for piece in self._end.split(text) if _LETTER_OR_DIGIT.search(piece)]
-        return pieces or ([text] if text.strip() else [])
+        return pieces or [paragraph for paragraph in _BLANK_LINE.split(text) if paragraph.strip()]

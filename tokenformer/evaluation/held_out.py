@@ -16,8 +16,8 @@ class HeldOutLevel:
 
     Args:
         name: of the level.
-        stream: token ids int64 [1 + tokens]: the end-of-document token, then every document with its own at its end. All
-            but the first are predicted.
+        stream: token ids int64 [1 + tokens]: the end-of-document token, then every document with its own at its end.
+            All but the first are predicted.
         bytes: UTF-8 bytes of the documents' text.
     """
 

@@ -2,9 +2,9 @@
 
 One side of a new token is zero at birth, so that the grown model computes what the old one did:
 
-- `zero_values` (the default): random keys, zero values. The new tokens are a segment with a norm and a tau of their own,
-  so the old segments do not notice them, and their own output is zero until their values learn. Keys have the root mean
-  square of the old keys.
+- `zero_values` (the default): random keys, zero values. The new tokens are a segment with a norm and a tau of their
+  own, so the old segments do not notice them, and their own output is zero until their values learn. Keys have the
+  root mean square of the old keys.
 - `zero_keys`: zero keys, random values, in the norm of the last segment. A zero key adds nothing to the sum of squares,
   and tau is stored, so the function stays; gelu(0) = 0 keeps the new tokens silent until their keys learn.
 

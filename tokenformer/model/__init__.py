@@ -1,1 +1,1 @@
-"""The Tokenformer as a Nanotron model. `config` and `flops` are pure; the other modules need a bootstrapped Nanotron."""
+"""The Tokenformer as a Nanotron model. `config` and `flops` are pure; the others need a bootstrapped Nanotron."""

@@ -17,8 +17,8 @@ class TokenSegment:
 
     Args:
         tokens: how many rows of keys and values.
-        tau: the stored scale of their normalised scores; the square root of `tokens` at the segment's creation. It stays
-            when zero keys are appended to the segment, which is what keeps the function.
+        tau: the stored scale of their normalised scores; the square root of `tokens` at the segment's creation. It
+            stays when zero keys are appended to the segment, which is what keeps the function.
     """
 
     tokens: int
@@ -48,7 +48,7 @@ class TokenformerConfig:
     vocab_size: int
     max_position_embeddings: int
     is_tokenformer_config: bool = True  # marks the model type, as Nanotron's own `is_llama_config` does
-    num_key_value_heads: int | None = None  # noqa: UP045; None: as many as attention heads
+    num_key_value_heads: int | None = None
     tie_word_embeddings: bool = True
     gelu: str = "erf"
     pattention_eps: float = 1e-6

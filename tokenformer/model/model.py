@@ -171,7 +171,7 @@ class TokenformerForTraining(NanotronModel):
     def get_flops_per_sec(
         self, iteration_time_in_sec: float, sequence_length: int, global_batch_size: int
     ) -> tuple[float, float]:
-        """TFLOP/s of each process by formula (`flops`), for the model and, there being no recomputation, the hardware."""
+        """TFLOP/s of each process by formula (`flops`), for the model and, without recomputation, the hardware."""
         flops = tokenformer_size(self.config).training_flops_per_token(sequence_length)
         processes = self.parallel_context.world_pg.size()
         teraflops = flops * sequence_length * global_batch_size / (iteration_time_in_sec * processes * 1e12)

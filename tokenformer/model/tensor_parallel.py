@@ -34,7 +34,7 @@ def reduced_output(partial: torch.Tensor, mode: TensorParallelLinearMode, pg: di
 
 
 def scatter_heads(partial: torch.Tensor, heads: int, pg: dist.ProcessGroup) -> torch.Tensor:
-    """Partial sums [length, batch, heads * head size] to this rank's summed heads [batch, local heads, length, head size]."""
+    """Partial sums [length, batch, heads * head size] to this rank's heads [batch, local heads, length, head size]."""
     by_head = partial.unflatten(-1, (heads, -1))
     if pg.size() == 1:
         return by_head.permute(1, 2, 0, 3)

@@ -8,6 +8,7 @@ import torch
 
 from tokenformer.errors import UserError
 from tokenformer.trainer import import_repair
+from tokenformer.trainer.cpu_host import mend_collectives
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,17 @@ def bootstrap() -> BootstrapReport:
     on_cpu = not torch.cuda.is_available()
     without_flash_attention = not _found("flash_attn")
     import_repair.install(import_repair.Repairs(cpu_device=on_cpu, flash_attention=without_flash_attention))
+    if on_cpu:
+        from nanotron import distributed
+
+        mend_collectives(distributed)
     from tokenformer.trainer.registry import register_model_types
 
     register_model_types()
     repairs = ["import circle of nanotron.logging"]
     if on_cpu:
         repairs.append("device 'cuda' in Nanotron's modules became 'cpu'")
+        repairs.append("all_reduce and broadcast of parameters go through a view, which gloo needs")
     if without_flash_attention:
         repairs.append("flash-attn, which is not installed, is replaced by torch's scaled_dot_product_attention")
     return BootstrapReport(

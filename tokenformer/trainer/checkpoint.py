@@ -1,4 +1,4 @@
-"""What a checkpoint of ours adds to Nanotron's: `growth.json` and `curriculum.json`, and that it is whole or not there."""
+"""What our checkpoints add to Nanotron's: `growth.json`, `curriculum.json`, and that one is whole or not there."""
 
 import json
 import os

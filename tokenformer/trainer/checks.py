@@ -16,9 +16,9 @@ def check_launch(config: RunConfig) -> None:
     layout, world_size = config.parallelism, int(os.environ.get("WORLD_SIZE", "1"))
     if layout.world_size != world_size:
         raise UserError(
-            f"parallelism dp {layout.dp} x tp {layout.tp} x pp {layout.pp} needs {layout.world_size} processes and there "
-            f"are {world_size}: start with torchrun --nproc-per-node {layout.world_size} -m tokenformer train ..., "
-            f"or set parallelism.dp={world_size}"
+            f"parallelism dp {layout.dp} x tp {layout.tp} x pp {layout.pp} needs {layout.world_size} processes, "
+            f"not {world_size}: start with torchrun --nproc-per-node {layout.world_size} -m tokenformer train ... "
+            f"or set the layout, as in --set parallelism.dp={world_size}"
         )
 
 

@@ -1,8 +1,11 @@
-"""What Nanotron asks of `torch.cuda`, answered on a machine without CUDA, and the process group that it would not start."""
+"""What Nanotron asks of `torch.cuda`, answered without CUDA, and the process group that it would not start."""
 
 import contextlib
+import functools
 import os
 import socket
+from collections.abc import Callable
+from types import ModuleType
 
 import torch
 import torch.distributed
@@ -38,6 +41,22 @@ class CpuAccelerator:
 
 
 accelerator = CpuAccelerator()
+
+
+def _in_place(collective: Callable) -> Callable:
+    """The collective on a view without gradient: gloo refuses to write into parameters, NCCL does not mind."""
+
+    @functools.wraps(collective)
+    def wrapper(tensor, *args, **kwargs):
+        return collective(tensor.detach(), *args, **kwargs)
+
+    return wrapper
+
+
+def mend_collectives(nanotron_distributed: ModuleType) -> None:
+    """Makes the collectives that Nanotron calls on parameters work over gloo; torch's own stay as they are."""
+    for name in ("all_reduce", "broadcast"):
+        setattr(nanotron_distributed, name, _in_place(getattr(torch.distributed, name)))
 
 
 def _free_port() -> int:

@@ -98,7 +98,7 @@ class RotaryEmbedding(nn.Module):
         return torch.cat((pair, rest), -1)
 
     def forward(self, query: torch.Tensor, kv: torch.Tensor):
-        """query [batch, length, heads, head size], kv [batch, length, 2, heads, head size]; both are returned turned."""
+        """query [batch, length, heads, head size] and kv [batch, length, 2, heads, head size], both returned turned."""
         return self._rotate(query), torch.stack((self._rotate(kv[:, :, 0]), kv[:, :, 1]), dim=2)
 
 

@@ -4,8 +4,8 @@ Three things are mended in the parsed module, before it is compiled:
 
 - `nanotron.logging` of release 0.4 imports `LoggingArgs` only to annotate an argument, and closes an import circle with
   that. The import becomes a plain name.
-- Without CUDA, the constant "cuda" becomes "cpu" and the name `torch.cuda` becomes `cpu_host.accelerator`, which answers
-  the few calls that Nanotron makes. With CUDA neither is touched.
+- Without CUDA, the constant "cuda" becomes "cpu" and the name `torch.cuda` becomes `cpu_host.accelerator`, which
+  answers the few calls that Nanotron makes. With CUDA neither is touched.
 - Without flash-attn, what is imported from it comes from `flash_attention_stand_in`.
 """
 

@@ -85,9 +85,8 @@ def _set_weights(model, states: dict[str, ParameterState]) -> None:
     with torch.no_grad():
         for name, param in model.get_named_params_with_correct_tied():
             if param.shape != states[name].weight.shape:
-                raise RuntimeError(
-                    f"growth made {name} {tuple(states[name].weight.shape)} and the grown model wants {tuple(param.shape)}"
-                )
+                made, wanted = tuple(states[name].weight.shape), tuple(param.shape)
+                raise RuntimeError(f"growth made {name} {made} and the grown model wants {wanted}")
             param.copy_(states[name].weight)
 
 

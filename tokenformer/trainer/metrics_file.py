@@ -48,4 +48,4 @@ class MetricsFile:
 
 def _is_later(line: dict[str, Any], step: int) -> bool:
     """A growth event after step k is applied when step k + 1 begins, so a checkpoint of step k comes before it."""
-    return "growth/event" in line and line["iteration_step"] == step
+    return line["iteration_step"] > step or ("growth/event" in line and line["iteration_step"] == step)

@@ -9,10 +9,10 @@ import numpy as np
 
 from tokenformer.config.loading import load_config
 from tokenformer.config.sections import RunConfig
-from tokenformer.curriculum import ORDERINGS
 from tokenformer.curriculum.plan import SamplePlan, build_plan
 from tokenformer.data.corpus import PreparedCorpus
-from tokenformer.growth.policy import GrowthPolicy, from_registry, growth_policy
+from tokenformer.errors import UserError
+from tokenformer.growth.policy import GrowthPolicy, growth_policy
 from tokenformer.growth.triggers import Progress
 from tokenformer.model.building import model_config_from
 from tokenformer.model.flops import model_size
@@ -59,26 +59,30 @@ class PreparedRun:
         self.plan = self._sample_plan()
         self._complexity = self.plan.smoothed_complexity(config.global_batch_size, config.curriculum.smoothing)
         self._sorted_complexity = np.sort(self.plan.sample_complexity)
+        self._words = self.plan.words_before(np.arange(config.tokens.train_steps + 1) * config.global_batch_size)
 
     @classmethod
     def from_file(cls, path: Path, assignments=()) -> "PreparedRun":
         return cls(load_config(path, assignments), str(path))
 
     def _sample_plan(self) -> SamplePlan:
-        section, table = self.config.curriculum.ordering, self.corpus.train
-        # One token more than the steps read: the label of the last.
-        total_tokens = self.config.tokens.train_steps * self.config.tokens_per_step + 1
-        return build_plan(
-            tokens=table.tokens,
-            words=table.words,
-            complexity=table.complexity,
-            source=table.source,
-            weights=self.corpus.weights,
-            ordering=from_registry(ORDERINGS, section, "curriculum.ordering", self.name),
-            seed=self.config.data_stages[0].data.seed,
-            total_tokens=total_tokens,
-            sequence_length=self.config.tokens.sequence_length,
-        )
+        table, parameters = self.corpus.train, dict(self.config.curriculum.ordering)
+        ordering = parameters.pop("name", None)
+        try:
+            return build_plan(
+                document_tokens=table.tokens,
+                document_words=table.words,
+                document_complexity=table.complexity,
+                document_source=table.source,
+                source_weights=self.corpus.weights,
+                ordering=ordering,
+                parameters=parameters,
+                seed=self.config.data_stages[0].data.seed,
+                total_tokens=self.config.tokens.train_steps * self.config.tokens_per_step,
+                sequence_length=self.config.tokens.sequence_length,
+            )
+        except UserError as error:
+            raise UserError(f"{self.name}: curriculum: {error}") from None
 
     def grown_model_config(self, stages: int) -> Any:
         """The model's config after so many growth events."""
@@ -94,7 +98,7 @@ class PreparedRun:
         simpler = np.searchsorted(self._sorted_complexity, complexity)
         return Progress(
             step=step,
-            words=float(self.plan.words_before(samples)),
+            words=float(self._words[step]),
             tokens=samples * self.config.tokens.sequence_length,
             complexity=complexity,
             complexity_percentile=100 * float(simpler) / len(self._sorted_complexity),

@@ -73,8 +73,8 @@ def _check_same_model(run: PreparedRun, folder: Path, growth: GrowthRecord) -> A
         differs = recorded.get(key) != expected.get(key)
         if differs and key not in ("kernel", "vocab_size"):
             raise UserError(
-                f"the checkpoint {folder} holds a model with {key}: {recorded.get(key)!r} after {len(growth.events)} growth "
-                f"events, and the config makes {expected.get(key)!r}; it belongs to another config"
+                f"the checkpoint {folder} holds a model with {key}: {recorded.get(key)!r} after {len(growth.events)} "
+                f"growth events, and the config makes {expected.get(key)!r}; it belongs to another config"
             )
     return model_config
 

@@ -32,8 +32,8 @@ from tokenformer.trainer.validation import HeldOutLoss
 class TokenformerTrainer(DistributedTrainer):
     """Trains a prepared run from a starting point to its last step.
 
-    A growth event that is due after step k is applied when step k + 1 begins. So the checkpoint of step k holds the model
-    as it was, and a run that resumes from it grows again, in the same way.
+    A growth event that is due after step k is applied when step k + 1 begins. So the checkpoint of step k holds the
+    model as it was, and a run that resumes from it grows again, in the same way.
     """
 
     def __init__(self, run: PreparedRun, start: StartingPoint):

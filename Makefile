@@ -1,0 +1,41 @@
+# Everything runs in .venv, which any of these targets makes from constraints.txt.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+DATA := data
+RUN := runs/tokenformer-demo
+
+.PHONY: demo test lint bench clean
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[demo,report,dev]"
+	touch $@
+
+$(DATA)/bible: $(VENV)/.installed
+	$(BIN)/tokenformer corpus bible $@
+
+$(DATA)/bible-prepared: $(DATA)/bible
+	$(BIN)/tokenformer prepare $</train --validation $</validation --unit line --vocabulary-size 2048 --output $@
+
+# The main job: a Tokenformer that grows as the text gets harder, then its report beside n-gram baselines.
+demo: $(DATA)/bible-prepared
+	$(BIN)/tokenformer doctor
+	$(BIN)/tokenformer plan configs/tokenformer.yaml
+	$(BIN)/tokenformer train configs/tokenformer.yaml
+	$(BIN)/tokenformer report $(RUN)
+	@echo "Look at $(RUN)/report.html"
+
+test: $(VENV)/.installed
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+bench: $(VENV)/.installed
+	$(BIN)/python -m benchmarks.train_step
+
+clean:
+	rm -rf $(VENV) $(DATA)/bible $(DATA)/bible-prepared

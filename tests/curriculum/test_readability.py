@@ -1,0 +1,64 @@
+import gzip
+import json
+from collections import defaultdict
+
+import numpy as np
+import pytest
+
+from tokenformer.curriculum import MEASURES
+from tokenformer.curriculum.readability import FLESCH_KINCAID, LIX
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "words", "sentences", "long_words"),
+    [
+        ("en", "The cat sat. The dog ran.", 6, 2, 0),
+        ("en", "Considerable difficulties: nobody understands grammatical analyses!", 6, 2, 5),
+        ("en", "A mother-in-law isn't o'clock... yes?", 5, 2, 1),
+        ("sv", "Katten sover. Hunden äter sin välling.", 6, 2, 1),
+        ("sv", "Läsbarhetsindex räknas på långa ord: sådana med fler än sex bokstäver.", 11, 2, 2),
+        ("sv", "Å! Ö?", 2, 2, 0),
+    ],
+)
+def test_lix_by_hand(language, text, words, sentences, long_words):
+    expected = words / sentences + 100 * long_words / words
+    assert LIX([text], language)[0] == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "sentences", "syllables"),
+    [
+        ("The cat sat. The dog ran.", 6, 2, 6),
+        ("Education is important: people understand it; water is not.", 9, 1, 18),
+        ("Really? Everyone wanted something else!", 5, 2, 10),
+    ],
+)
+def test_flesch_kincaid_by_hand(text, words, sentences, syllables):
+    expected = 0.39 * words / sentences + 11.8 * syllables / words - 15.59
+    assert FLESCH_KINCAID([text], "en")[0] == pytest.approx(expected, rel=1e-12)
+
+
+def test_blank_texts_are_as_easy_as_can_be():
+    assert LIX(["", " \n"], "sv").tolist() == [0, 0]
+    assert FLESCH_KINCAID(["", "Go."], "en").tolist() == pytest.approx([0.39 + 11.8 - 15.59] * 2)
+
+
+LEVELS = ("ele", "adv")
+
+
+@pytest.mark.parametrize("measure", ["lix", "flesch_kincaid"])
+def test_onestop_articles_are_ordered(shared_data, measure):
+    articles = defaultdict(dict)
+    with gzip.open(shared_data / "readability" / "onestop.jsonl.gz", "rt", encoding="utf-8") as lines:
+        for row in map(json.loads, lines):
+            articles[row["id"]][row["level"]] = row["text"]
+    elementary, advanced = (MEASURES[measure]([texts[level] for texts in articles.values()], "en") for level in LEVELS)
+    assert len(articles) > 100
+    assert np.mean(elementary < advanced) >= 0.95
+
+
+def test_swedish_domains_are_ordered_by_lix(shared_data):
+    domains = ["01_barnberattelser", "03_berattelser", "08_talbanken_modern"]
+    texts = [(shared_data / "sv" / "dev" / f"{name}.txt").read_text(encoding="utf-8") for name in domains]
+    children, stories, news = LIX(texts, "sv")
+    assert children < stories < news

@@ -1,0 +1,229 @@
+"""The sample plan: which tokens every training sample holds, and how complex it is, fixed before training."""
+
+import dataclasses
+import hashlib
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from tokenformer.curriculum.orderings import choose_copies, find_ordering, ordering_parameters
+from tokenformer.errors import UserError
+
+
+@dataclass(frozen=True)
+class SamplePlan:
+    """The stream of documents that a run reads, cut into samples.
+
+    The documents `order[0], order[1], ...` follow one another without a gap, each with its end-of-document token.
+    Sample i, inputs and shifted targets, is the tokens [i * L, i * L + L + 1) of this stream, L = `sequence_length`.
+
+    Attributes:
+        order: int64[m], document read at each position.
+        document_tokens: int64[n], tokens of each document, end-of-document token included.
+        document_words: int64[n], whitespace words of each document.
+        document_complexity: float64[n], in the unit of the measure.
+        document_weight: float64[n], how often an epoch holds each document.
+        sequence_length: tokens of a sample that are trained on.
+        samples: number of samples.
+        fingerprint: sha256 of all inputs of `build_plan` and of the order, in hexadecimal.
+    """
+
+    order: np.ndarray
+    document_tokens: np.ndarray
+    document_words: np.ndarray
+    document_complexity: np.ndarray
+    document_weight: np.ndarray
+    sequence_length: int
+    samples: int
+    fingerprint: str
+
+    @cached_property
+    def document_starts(self) -> np.ndarray:
+        """int64[m + 1]: stream offset at which each position of `order` starts; the last is the end of the stream."""
+        return _running_sum(self.document_tokens[self.order])
+
+    @cached_property
+    def sample_complexity(self) -> np.ndarray:
+        """float64[samples]: mean complexity of the documents in each sample, by tokens, over [i * L, i * L + L)."""
+        # Complexities are centred so that differences of the long running sum keep their digits.
+        centre = self.document_complexity[self.order].mean()
+        centred = (self.document_complexity - centre) * self.document_tokens
+        boundaries = np.arange(self.samples + 1) * self.sequence_length
+        return centre + np.diff(self._before(centred, boundaries)) / self.sequence_length
+
+    def words_before(self, sample_index: int | np.ndarray) -> float | np.ndarray:
+        """Whitespace words read before this sample, repeats counted; a document's words are spread over its tokens.
+
+        `sample_index` (or an array of them) is in [0, samples]; the number of samples gives the words of the run.
+        """
+        index = np.asarray(sample_index)
+        if np.any(index < 0) or np.any(index > self.samples):
+            raise IndexError(f"sample index {sample_index} is not in [0, {self.samples}]")
+        words = self._before(self.document_words.astype(np.float64), index * self.sequence_length)
+        return words if index.ndim else float(words)
+
+    @property
+    def epochs(self) -> float:
+        """Tokens that are trained on, in epochs of the weighted corpus."""
+        return self.samples * self.sequence_length / float(self.document_weight @ self.document_tokens)
+
+    @cached_property
+    def unique_documents(self) -> int:
+        """Number of different documents that are read."""
+        return np.unique(self.order).size
+
+    @cached_property
+    def unique_words(self) -> int:
+        """Whitespace words of the different documents that are read, each counted once."""
+        return int(self.document_words[np.unique(self.order)].sum())
+
+    def smoothed_complexity(self, batch_size: int, smoothing: float) -> np.ndarray:
+        """float64[steps]: what a trigger sees after step k, at index k - 1; steps = samples // batch_size.
+
+        Exponential moving average e_k = smoothing * e_(k-1) + (1 - smoothing) * x_k from e_0 = 0, divided by
+        1 - smoothing**k, where x_k is the mean complexity of the `batch_size` samples of step k.
+
+        smoothing: in [0, 1); 0 gives x_k itself.
+        """
+        if not 0 <= smoothing < 1:
+            raise UserError(f"smoothing of the complexity must be in [0, 1), not {smoothing!r}")
+        steps = self.samples // batch_size
+        means = self.sample_complexity[: steps * batch_size].reshape(steps, batch_size).mean(axis=1)
+        weighted = ((1 - smoothing) * means).tolist()
+        average = np.fromiter(itertools.accumulate(weighted, lambda e, x: smoothing * e + x), np.float64, count=steps)
+        return average / (1 - smoothing ** np.arange(1, steps + 1))
+
+    def document_percentile(self, percent: float) -> float:
+        """Complexity below which `percent` percent of the documents lie that are read, repeats counted."""
+        return float(np.percentile(self.document_complexity[self.order], percent))
+
+    def sample_percentile(self, percent: float) -> float:
+        """Complexity below which `percent` percent of the samples lie."""
+        return float(np.percentile(self.sample_complexity, percent))
+
+    def _before(self, totals: np.ndarray, offset: np.ndarray) -> np.ndarray:
+        """Sum of `totals` (float64[n], by document) over the stream before each token offset.
+
+        A document of which only a part lies before the offset counts with that part.
+        """
+        position = np.searchsorted(self.document_starts, offset, side="right") - 1
+        position = np.minimum(position, self.order.size - 1)
+        document = self.order[position]
+        part = (offset - self.document_starts[position]) / self.document_tokens[document]
+        return _running_sum(totals[self.order])[position] + part * totals[document]
+
+
+def build_plan(
+    *,
+    document_tokens: np.ndarray,
+    document_words: np.ndarray,
+    document_complexity: np.ndarray,
+    total_tokens: int,
+    sequence_length: int,
+    ordering: str,
+    parameters: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    document_source: np.ndarray | None = None,
+    source_weights: Sequence[float] | None = None,
+) -> SamplePlan:
+    """The plan of a run that trains on `total_tokens`, rounded down to whole samples; a pure function.
+
+    Args:
+        document_tokens, document_words: int64[n]; tokens with the end-of-document token.
+        document_complexity: float64[n].
+        ordering, parameters: key of `ORDERINGS` and what the user set for it.
+        document_source, source_weights: int64[n] and one weight for each source, how often an epoch holds its
+            documents (may be fractional); without them every document occurs once.
+
+    Raises UserError for an unknown ordering or parameter, a corpus without text, a complexity that is not finite, a
+    run shorter than one sample, and weights that are negative or leave nothing to read.
+    """
+    tokens = np.ascontiguousarray(document_tokens, dtype=np.int64)
+    words = np.ascontiguousarray(document_words, dtype=np.int64)
+    complexity = np.ascontiguousarray(document_complexity, dtype=np.float64)
+    _check_documents(tokens, words, complexity)
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise UserError(f"the seed must be a whole number that is not negative, not {seed!r}")
+    if sequence_length < 1 or total_tokens < sequence_length:
+        raise UserError(
+            f"a run of {total_tokens} tokens has no sample of {sequence_length} tokens; train for more tokens or "
+            "choose a shorter sequence length"
+        )
+    weight = _document_weights(tokens.size, document_source, source_weights)
+    settings = ordering_parameters(ordering, parameters or {})
+
+    samples = int(total_tokens // sequence_length)
+    # One more token than is trained on: the target of the last one.
+    budget = samples * sequence_length + 1
+    copies = choose_copies(tokens, complexity, weight, budget, np.random.default_rng([seed, 0]))
+    permutation = find_ordering(ordering).order(copies, settings, np.random.default_rng([seed, 1]))
+    order = copies.document[permutation]
+    return SamplePlan(
+        order=order,
+        document_tokens=tokens,
+        document_words=words,
+        document_complexity=complexity,
+        document_weight=weight,
+        sequence_length=int(sequence_length),
+        samples=samples,
+        fingerprint=_fingerprint(
+            arrays=[tokens, words, complexity, weight, order],
+            settings={
+                "ordering": ordering,
+                "parameters": dataclasses.asdict(settings),
+                "seed": int(seed),
+                "total_tokens": int(total_tokens),
+                "sequence_length": int(sequence_length),
+            },
+        ),
+    )
+
+
+def _check_documents(tokens: np.ndarray, words: np.ndarray, complexity: np.ndarray) -> None:
+    if not tokens.shape == words.shape == complexity.shape or tokens.ndim != 1:
+        raise ValueError(f"three arrays [n] are needed, not {tokens.shape}, {words.shape}, {complexity.shape}")
+    if not tokens.size:
+        raise UserError("there are no documents to train on; check the paths of the training data")
+    empty = np.flatnonzero(tokens < 1)
+    if empty.size:
+        raise UserError(f"document {empty[0]} has no tokens; prepare the data again")
+    unscored = np.flatnonzero(~np.isfinite(complexity))
+    if unscored.size:
+        raise UserError(
+            f"{unscored.size} of {tokens.size} documents have no finite complexity, document {unscored[0]} first; "
+            "prepare the data again with a measure that holds for its language"
+        )
+
+
+def _document_weights(
+    documents: int, document_source: np.ndarray | None, source_weights: Sequence[float] | None
+) -> np.ndarray:
+    if document_source is None and source_weights is None:
+        return np.ones(documents)
+    if document_source is None or source_weights is None:
+        raise ValueError("document_source and source_weights belong together; one of them is missing")
+    weights = np.asarray(source_weights, dtype=np.float64)
+    if not np.all(np.isfinite(weights)) or np.any(weights < 0):
+        raise UserError(f"weights of sources must be finite and not negative: {weights.tolist()}")
+    weight = weights[np.asarray(document_source, dtype=np.int64)]
+    if not np.any(weight > 0):
+        raise UserError("every source with documents has weight 0, so there is nothing to train on")
+    return weight
+
+
+def _running_sum(values: np.ndarray) -> np.ndarray:
+    """[0, v0, v0 + v1, ...]"""
+    return np.concatenate([np.zeros(1, values.dtype), np.cumsum(values)])
+
+
+def _fingerprint(arrays: Sequence[np.ndarray], settings: Mapping[str, Any]) -> str:
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for array in arrays:
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
