@@ -46,7 +46,6 @@ def plan(arguments: argparse.Namespace) -> None:
 
 
 def train(arguments: argparse.Namespace) -> None:
-    os.environ.setdefault("TQDM_DISABLE", "1")  # Nanotron draws a bar for every checkpoint it writes
     from tokenformer.trainer.launch import train_from_file
 
     train_from_file(arguments.config, arguments.set)

@@ -14,6 +14,8 @@ import numpy as np
 from tokenformer.curriculum.orderings import choose_copies, find_ordering, ordering_parameters
 from tokenformer.errors import UserError
 
+MAXIMUM_EPOCHS = 100_000
+
 
 @dataclass(frozen=True)
 class SamplePlan:
@@ -141,7 +143,7 @@ def build_plan(
             documents (may be fractional); without them every document occurs once.
 
     Raises UserError for an unknown ordering or parameter, a corpus without text, a complexity that is not finite, a
-    run shorter than one sample, and weights that are negative or leave nothing to read.
+    run shorter than one sample or longer than MAXIMUM_EPOCHS, and weights that are negative or leave nothing to read.
     """
     tokens = np.ascontiguousarray(document_tokens, dtype=np.int64)
     words = np.ascontiguousarray(document_words, dtype=np.int64)
@@ -156,6 +158,7 @@ def build_plan(
         )
     weight = _document_weights(tokens.size, document_source, source_weights)
     settings = ordering_parameters(ordering, parameters or {})
+    _check_epochs(total_tokens, float(weight @ tokens))
 
     samples = int(total_tokens // sequence_length)
     # One more token than is trained on: the target of the last one.
@@ -197,6 +200,14 @@ def _check_documents(tokens: np.ndarray, words: np.ndarray, complexity: np.ndarr
         raise UserError(
             f"{unscored.size} of {tokens.size} documents have no finite complexity, document {unscored[0]} first; "
             "prepare the data again with a measure that holds for its language"
+        )
+
+
+def _check_epochs(total_tokens: int, epoch_tokens: float) -> None:
+    if total_tokens > MAXIMUM_EPOCHS * epoch_tokens:
+        raise UserError(
+            f"{total_tokens} tokens would read the corpus ({epoch_tokens:g} tokens by the weights of its sources) more "
+            f"than {MAXIMUM_EPOCHS} times; add text, raise the weights or train for fewer tokens"
         )
 
 

@@ -28,7 +28,7 @@ def score(texts: Sequence[str], language: str = "en", measure: str | None = None
 
     Raises UserError for an unknown measure or parameter, and where the measure does not hold for the language.
     """
-    return find_measure(measure or DEFAULT_MEASURE).fit(texts, language, **parameters)(texts)
+    return find_measure(DEFAULT_MEASURE if measure is None else measure).fit(texts, language, **parameters)(texts)
 
 
 def score_documents(

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,12 +18,22 @@ def _say(message: str) -> None:
         print(message, file=sys.stderr, flush=True)
 
 
+def _silence_checkpoint_bars() -> None:
+    """Nanotron draws a bar over the parameters of every checkpoint; a run shows one bar, its own."""
+    from nanotron.serialize import optimizer, weights
+
+    for module in (optimizer, weights):
+        module.tqdm = lambda iterable, **options: iterable
+
+
 def train_from_file(path: Path, assignments: Sequence[str] = ()) -> None:
     """Starts or continues the run of a config, to its last step.
 
     Raises:
         UserError: whatever is wrong with the config, the corpus, the launch or the run's folder, before work starts.
     """
+    # Deprecations of torch that only Nanotron could heed.
+    warnings.filterwarnings("ignore", category=FutureWarning)
     bootstrap()
     run = PreparedRun.from_file(path, assignments)
     check_launch(run.config)
@@ -32,6 +43,7 @@ def train_from_file(path: Path, assignments: Sequence[str] = ()) -> None:
         _say(f"{folder} is finished: it has all {steps} steps. See it with: tokenformer report {folder}")
         return
     ensure_process_group()
+    _silence_checkpoint_bars()
     from tokenformer.trainer.trainer import train
 
     _say(f"{folder}: {'starts' if start.checkpoint is None else f'goes on after step {start.step} of {steps}'}")

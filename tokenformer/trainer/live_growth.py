@@ -54,6 +54,15 @@ def parameter_states(trainer: DistributedTrainer) -> dict[str, ParameterState]:
     return states
 
 
+def over_pipeline(states: dict[str, ParameterState], pp_pg: dist.ProcessGroup) -> dict[str, ParameterState]:
+    """The states of every pipeline stage: a grown block costs more, so Nanotron may place it elsewhere."""
+    if pp_pg.size() == 1:
+        return states
+    of_stages = [None] * pp_pg.size()
+    dist.all_gather_object(of_stages, states, group=pp_pg)
+    return {name: state for of_stage in of_stages for name, state in of_stage.items()}
+
+
 def root_mean_square(trainer: DistributedTrainer, name: str, weight: torch.Tensor) -> float:
     """Over all tensor-parallel shards of a parameter, in fp64."""
     param = dict(unwrapped(trainer.model).get_named_params_with_correct_tied())[name]
@@ -129,7 +138,7 @@ def grow(trainer: DistributedTrainer, operator: GrowthOperator, after: Any, seed
         shard=(dist.get_rank(trainer.parallel_context.tp_pg), trainer.parallel_context.tp_pg.size()),
         root_mean_square=lambda name: root_mean_square(trainer, name, states[name].weight),
     )
-    grown = grow_states(states, operator, before, after, context)
+    grown = over_pipeline(grow_states(states, operator, before, after, context), trainer.parallel_context.pp_pg)
     schedule = trainer.lr_scheduler.state_dict()
 
     trainer.model_config = trainer.config.model.model_config = after

@@ -49,8 +49,8 @@ class TokenformerTrainer(DistributedTrainer):
 
     @property
     def is_writer(self) -> bool:
-        """Whether this process writes the run's files and shows its progress."""
-        return dist.get_rank(self.parallel_context.world_pg) == 0
+        """Whether this process writes the run's files and shows its progress: the first that knows the loss."""
+        return dist.get_rank(self.parallel_context.world_pg) == self.logger_ranks[0]
 
     @property
     def event_steps(self) -> list[int]:
@@ -201,8 +201,7 @@ class TokenformerTrainer(DistributedTrainer):
             **self._standing(),
             **losses,
         }
-        if loss_avg is not None:
-            line["lm_loss"] = loss_avg.item()
+        line["lm_loss"] = loss_avg.item()
         if self.config.optimizer.clip_grad is not None:
             line["grad_norm"] = self.grad_norm_unclipped.item()
         self._write(line)

@@ -1,0 +1,48 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tokenformer.curriculum import MEASURES, score
+from tokenformer.curriculum.scoring import score_documents
+from tokenformer.errors import UserError
+
+TRAIN = ["the cat sat", "a cat and a dog", "the dog sat on the cat", "unprecedented circumstances necessitate prudence"]
+VALIDATION = ["a dog sat", "prudence sat"]
+
+
+@pytest.mark.parametrize("measure", sorted(MEASURES))
+def test_validation_texts_do_not_touch_the_fit(measure):
+    train, validation = score_documents(TRAIN, VALIDATION, "en", measure)
+    assert train.shape == (4,) and validation.shape == (2,)
+    alone, _ = score_documents(TRAIN, [], "en", measure)
+    np.testing.assert_array_equal(train, alone)
+    np.testing.assert_array_equal(validation, MEASURES[measure].fit(TRAIN, "en")(VALIDATION))
+
+
+def test_the_default_measure_is_surprisal_fitted_on_the_texts():
+    np.testing.assert_array_equal(score(TRAIN), score_documents(TRAIN, [], "en", "surprisal")[0])
+    np.testing.assert_array_equal(score(TRAIN, language="en", measure="lix"), MEASURES["lix"](TRAIN, "en"))
+
+
+def test_parameters_reach_the_measure():
+    known = score(VALIDATION, "en", "surprisal", reference_texts=["a dog sat down"])
+    unknown = score(VALIDATION, "en", "surprisal", reference_texts=["xyz"])
+    assert known[0] < unknown[0]
+
+
+@pytest.mark.parametrize("measure", sorted(MEASURES))
+def test_no_texts_have_no_scores(measure):
+    assert score([], "en", measure).shape == (0,)
+
+
+def test_unknown_measures_are_named_with_the_choice():
+    with pytest.raises(UserError, match="no measure 'fog'; choose one of: lix, flesch_kincaid, surprisal"):
+        score(TRAIN, "en", "fog")
+
+
+def test_importing_the_curriculum_is_light():
+    heavy = "torch nanotron transformers datatrove pyarrow pandas matplotlib scipy"
+    code = f"import sys, tokenformer.curriculum.plan; print([m for m in '{heavy}'.split() if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
