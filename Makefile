@@ -4,12 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA := data
 RUN := runs/tokenformer-demo
+# A package index with torch builds for the CPU saves gigabytes of CUDA: make demo TORCH_INDEX=...
+TORCH_INDEX ?=
 
 .PHONY: demo test lint bench clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --constraint constraints.txt $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[demo,report,dev]"
 	touch $@
 

@@ -98,6 +98,16 @@ def test_spellings_of_all_words_sum_to_one(texts):
     assert (words_of_length * np.exp2(-model.spelling_bits(lengths))).sum() == pytest.approx(1, rel=1e-9)
 
 
+def test_the_alphabet_is_what_was_seen_and_one_more():
+    assert fitted(["ab ba", "C-c"]).alphabet == len("abc-") + 1
+
+
+def test_case_makes_no_difference():
+    np.testing.assert_array_equal(
+        word_bits(fitted(["The CAT sat"]), "tHE cat"), word_bits(fitted(["the cat sat"]), "the cat")
+    )
+
+
 def test_longer_unknown_words_cost_more_up_to_a_bound():
     model = fitted(["a cat sat"])
     costs = [word_bits(model, "x" * length)[0] for length in (1, 5, 20, LONGEST_WORD, 1000)]

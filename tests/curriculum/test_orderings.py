@@ -51,6 +51,12 @@ def test_the_budget_is_reached_by_whole_epochs_and_a_part_of_one(corpus, budget,
         assert sorted(copies.document[copies.epoch == epoch]) == list(range(corpus[0].size))
 
 
+def test_a_part_of_an_epoch_is_a_random_subset():
+    parts = [set(chosen((np.full(1000, 10), np.arange(1000.0)), 2000, seed).document.tolist()) for seed in (0, 1)]
+    assert parts[0] != parts[1]
+    assert all(np.mean(list(part)) == pytest.approx(500, abs=100) for part in parts)
+
+
 @given(corpora(), st.floats(0.05, 3.5), st.integers(0, 3))
 def test_weights_multiply_how_often_documents_occur(corpus, weight, seed):
     size = corpus[0].size

@@ -120,6 +120,13 @@ def test_any_change_of_the_input_changes_the_fingerprint(changes):
     assert build_plan(**example_inputs()).fingerprint != build_plan(**example_inputs(**changes)).fingerprint
 
 
+def test_the_seed_is_part_of_the_fingerprint_even_where_it_changes_nothing():
+    inputs = {name: np.array([64]) for name in ("document_tokens", "document_words", "document_complexity")}
+    settings = {"total_tokens": 32, "sequence_length": 16, "ordering": "random"}
+    prints = {build_plan(**inputs, **settings, seed=seed).fingerprint for seed in (0, 1)}
+    assert len(prints) == 2
+
+
 def test_smoothed_complexity_is_a_bias_corrected_moving_average():
     plan = build_plan(**example_inputs())
     batch, smoothing = 7, 0.9

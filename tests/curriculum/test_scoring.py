@@ -12,13 +12,15 @@ TRAIN = ["the cat sat", "a cat and a dog", "the dog sat on the cat", "unpreceden
 VALIDATION = ["a dog sat", "prudence sat"]
 
 
-@pytest.mark.parametrize("measure", sorted(MEASURES))
-def test_validation_texts_do_not_touch_the_fit(measure):
-    train, validation = score_documents(TRAIN, VALIDATION, "en", measure)
+@pytest.mark.parametrize(
+    ("measure", "parameters"), [("lix", {}), ("flesch_kincaid", {}), ("surprisal", {}), ("surprisal", {"share": 1.0})]
+)
+def test_validation_texts_do_not_touch_the_fit(measure, parameters):
+    train, validation = score_documents(TRAIN, VALIDATION, "en", measure, **parameters)
     assert train.shape == (4,) and validation.shape == (2,)
-    alone, _ = score_documents(TRAIN, [], "en", measure)
+    alone, _ = score_documents(TRAIN, [], "en", measure, **parameters)
     np.testing.assert_array_equal(train, alone)
-    np.testing.assert_array_equal(validation, MEASURES[measure].fit(TRAIN, "en")(VALIDATION))
+    np.testing.assert_array_equal(validation, MEASURES[measure].fit(TRAIN, "en", **parameters)(VALIDATION))
 
 
 def test_the_default_measure_is_surprisal_fitted_on_the_texts():

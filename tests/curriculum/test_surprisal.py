@@ -132,7 +132,7 @@ def test_bibles_of_three_difficulties_are_ordered_without_being_told():
     scores = SURPRISAL(sum(versions, []), "en")
     bounds = np.cumsum([len(documents) for documents in versions])[:-1]
     basic, modern, archaic = (part.mean() for part in np.split(scores, bounds))
-    assert basic + 1 < modern < archaic
+    assert basic + 1 < modern < archaic - 0.5
 
 
 def test_membership_in_the_reference_does_not_make_a_document_easy(shared_data):

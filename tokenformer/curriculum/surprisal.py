@@ -71,29 +71,35 @@ def learn_surprisal(texts: list[str], language: str, parameters: SurprisalParame
 def simplest_texts(texts: list[str], share: float, core: float) -> list[str]:
     """The texts with the plainest vocabulary, plainest first, until they hold `share` of all words.
 
-    The core vocabulary is the smallest set of most frequent words that makes up the part `core` of the corpus. Texts
-    are ranked by the share of their words outside it, equals by their mean unigram surprisal under the corpus. The
-    length of sentences is not looked at: text made simple by a small vocabulary may have long ones (the Bible in
-    Basic English does). Surprisal alone ranks worse: it takes archaic text with many function words for simple.
+    The core vocabulary of some text is the smallest set of most frequent words that makes up the part `core` of it.
+    Texts are ranked by the share of their words outside the core vocabulary, equals by their mean unigram surprisal
+    under the corpus: first with the core vocabulary of the whole corpus, then once more with that of the texts found
+    first, because the corpus has the frequent words of all its styles. More rounds drift to the most formulaic text.
+
+    The length of sentences is not looked at: text made simple by a small vocabulary may have long ones (the Bible in
+    Basic English does). Ranking by surprisal alone takes archaic text with many function words for simple.
     """
     vocabulary, stream = numbered_words(texts)
     counts = np.bincount(stream.word, minlength=len(vocabulary))
-    outside = _document_means(stream, (counts < _core_count(counts, core))[stream.word], len(texts))
-    bits = np.log2(max(stream.word.size, 1)) - np.log2(counts[stream.word])
-    ranked = np.lexsort((_document_means(stream, bits, len(texts)), outside))
     sizes = np.bincount(stream.document, minlength=len(texts))
-    ranked = ranked[sizes[ranked] > 0]
-    taken = np.searchsorted(np.cumsum(sizes[ranked]), share * stream.word.size) + 1
-    return [texts[index] for index in ranked[:taken].tolist()]
+    bits = np.log2(max(stream.word.size, 1)) - np.log2(counts[stream.word])
+    surprisal = _document_means(stream, bits, len(texts))
+    simplest = np.arange(len(texts))
+    for _ in range(2):
+        inside = stream.word[np.isin(stream.document, simplest)]
+        is_rare = _outside_core(np.bincount(inside, minlength=len(vocabulary)), core)
+        ranked = np.lexsort((surprisal, _document_means(stream, is_rare[stream.word], len(texts))))
+        ranked = ranked[sizes[ranked] > 0]
+        taken = np.searchsorted(np.cumsum(sizes[ranked]), share * stream.word.size) + 1
+        simplest = ranked[:taken]
+    return [texts[index] for index in simplest.tolist()]
 
 
-def _core_count(counts: np.ndarray, core: float) -> int:
-    """How often a word occurs at least that belongs to the core vocabulary."""
-    if not counts.size:
-        return 0
+def _outside_core(counts: np.ndarray, core: float) -> np.ndarray:
+    """bool[v]: words that do not belong to the core vocabulary of the text in which they have these counts."""
     descending = np.sort(counts)[::-1]
     last = np.searchsorted(np.cumsum(descending), core * counts.sum())
-    return int(descending[min(last, counts.size - 1)])
+    return counts < descending[last : last + 1]
 
 
 def _document_means(stream: WordStream, bits: np.ndarray, documents: int) -> np.ndarray:

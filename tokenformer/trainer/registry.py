@@ -1,5 +1,6 @@
 """Tells Nanotron about the Tokenformer: its config parser and its table of model classes learn one more type."""
 
+import warnings
 from typing import Union
 
 from tokenformer.model.config import TokenformerConfig
@@ -10,8 +11,12 @@ def register_model_types() -> None:
     `CONFIG_TO_MODEL_CLASS`. Calling it again changes nothing.
     """
     from dacite import cache as dacite_cache
-    from nanotron import trainer
     from nanotron.config import config as nanotron_config
+
+    with warnings.catch_warnings():
+        # Nanotron's own data loading wants `datasets`; ours does not use it.
+        warnings.filterwarnings("ignore", message="Datasets and/or Transformers not installed")
+        from nanotron import trainer
 
     from tokenformer.model.model import TokenformerForTraining
 
