@@ -7,6 +7,7 @@ import torch
 
 from tokenformer.kernels import reference, torch_backend
 from tokenformer.kernels.reference import GELU_APPROXIMATIONS
+from tokenformer.kernels.theta import VARIANTS
 
 BACKENDS = {"torch": torch_backend.pattention, "reference": reference.pattention}
 
@@ -24,7 +25,7 @@ def choose_backend(name: str) -> str:
     return name
 
 
-def _check(x, keys, values, segments, tau, eps, gelu) -> None:
+def _check(x, keys, values, segments, tau, eps, variant, gelu) -> None:
     if keys.ndim != 2 or values.ndim != 2 or keys.shape[0] != values.shape[0]:
         raise ValueError(
             f"keys [n, d_in] and values [n, d_out] need one n, not {tuple(keys.shape)} and {tuple(values.shape)}"
@@ -33,12 +34,25 @@ def _check(x, keys, values, segments, tau, eps, gelu) -> None:
         raise ValueError(f"x has {x.shape[-1]} features in its last dimension and the keys have {keys.shape[1]}")
     if sum(segments) != keys.shape[0] or min(segments) < 1:
         raise ValueError(f"segments {list(segments)} do not cut {keys.shape[0]} parameter tokens")
-    if len(tau) != len(segments):
-        raise ValueError(f"{len(segments)} segments need as many tau, not {len(tau)}")
+    if tau.shape != (len(segments),):
+        raise ValueError(f"{len(segments)} segments need as many tau, not {tuple(tau.shape)}")
     if not eps >= 0:
         raise ValueError(f"eps is {eps}; it must be 0 or more")
+    if variant not in VARIANTS:
+        raise ValueError(f"variant {variant!r} is not known; choose one of {', '.join(VARIANTS)}")
     if gelu not in GELU_APPROXIMATIONS:
         raise ValueError(f"gelu {gelu!r} is not known; choose one of {', '.join(GELU_APPROXIMATIONS)}")
+
+
+def _tau_tensor(tau, segments: Sequence[int], device: torch.device) -> torch.Tensor:
+    """tau as a tensor [segments], in fp64 unless it is a tensor already."""
+    if isinstance(tau, torch.Tensor):
+        return tau
+    if tau is None:
+        tau = [math.sqrt(size) for size in segments]
+    elif isinstance(tau, int | float):
+        tau = [tau] * len(segments)
+    return torch.tensor(tau, dtype=torch.float64, device=device)
 
 
 def pattention(
@@ -46,21 +60,24 @@ def pattention(
     keys: torch.Tensor,
     values: torch.Tensor,
     *,
-    tau: float | Sequence[float] | None = None,
+    tau: float | Sequence[float] | torch.Tensor | None = None,
     eps: float = 1e-6,
+    variant: str = "l2_norm_gelu",
     gelu: str = "erf",
     segments: Sequence[int] | None = None,
     backend: str = "auto",
     group: "torch.distributed.ProcessGroup | None" = None,
 ) -> torch.Tensor:
-    """Attention between inputs and parameter tokens: `gelu(normalise(x K^T)) V`; the formula is in `reference`.
+    """Attention between inputs and parameter tokens: `theta(x K^T) V`; the formulas are in `reference`.
 
     Args:
         x: [.., d_in].
         keys: key tokens, [n, d_in].
         values: value tokens, [n, d_out].
-        tau: scale of the normalised scores, one number or one a segment; None is the square root of a segment's size.
+        tau: scale of the normalised scores: one number, one a segment, or a tensor [segments], which may want a
+            gradient; None is the square root of a segment's size.
         eps: mean-square eps inside the root; 0 is the official code's formula.
+        variant: "l2_norm_gelu", "gelu_l2_norm" or "softmax".
         gelu: "erf" or "tanh".
         segments: sizes of the blocks of tokens that are normalised apart; None is one block.
         backend: "auto", "torch" or "reference".
@@ -73,14 +90,12 @@ def pattention(
         ValueError: shapes, segments or names that do not fit, before anything is computed.
     """
     segments = [keys.shape[0]] if segments is None else segments
-    if tau is None:
-        tau = [math.sqrt(size) for size in segments]
-    elif isinstance(tau, int | float):
-        tau = [tau] * len(segments)
-    _check(x, keys, values, segments, tau, eps, gelu)
+    tau = _tau_tensor(tau, segments, x.device)
+    _check(x, keys, values, segments, tau, eps, variant, gelu)
     function = BACKENDS[choose_backend(backend)]
+    options = {"segments": segments, "tau": tau, "eps": eps, "variant": variant, "gelu": gelu}
     if group is not None and group.size() > 1:
         if function is not torch_backend.pattention:
             raise ValueError(f"kernel {backend!r} does not shard parameter tokens; choose auto or torch")
-        return function(x, keys, values, segments=segments, tau=tau, eps=eps, gelu=gelu, group=group)
-    return function(x, keys, values, segments=segments, tau=tau, eps=eps, gelu=gelu)
+        options["group"] = group
+    return function(x, keys, values, **options)

@@ -29,11 +29,15 @@ def gradients(backend, inputs, **options):
     return [output.detach(), *(tensor.grad for tensor in inputs)]
 
 
+VARIANTS = ["l2_norm_gelu", "gelu_l2_norm", "softmax"]
+
+
 @pytest.mark.parametrize("gelu", ["erf", "tanh"])
 @pytest.mark.parametrize("eps", [0.0, 1e-6, 1.0])
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
-def test_torch_backend_equals_reference_in_value_and_every_gradient(shape, eps, gelu):
-    options = {"segments": split(shape[2]), "eps": eps, "gelu": gelu}
+def test_torch_backend_equals_reference_in_value_and_every_gradient(shape, variant, eps, gelu):
+    options = {"segments": split(shape[2]), "eps": eps, "variant": variant, "gelu": gelu}
     pairs = zip(
         gradients("torch", tensors(*shape), **options),
         gradients("reference", tensors(*shape), **options),
@@ -43,11 +47,14 @@ def test_torch_backend_equals_reference_in_value_and_every_gradient(shape, eps, 
         torch.testing.assert_close(ours, expected, rtol=1e-10, atol=1e-11)
 
 
+@pytest.mark.parametrize("eps", [1e-6, 1e-2])
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("backend", ["torch", "reference"])
-def test_gradcheck(backend):
-    inputs = tensors(3, 4, 6, 5)
+def test_gradcheck_with_a_learned_tau(backend, variant, eps):
+    tau = torch.tensor([1.3, 2.1], dtype=torch.float64, requires_grad=True)
+    options = {"segments": [2, 4], "eps": eps, "variant": variant, "backend": backend}
     assert torch.autograd.gradcheck(
-        lambda *args: pattention(*args, segments=[2, 4], tau=[1.3, 2.1], eps=1e-2, backend=backend), inputs
+        lambda *args: pattention(*args[:3], tau=args[3], **options), [*tensors(3, 4, 6, 5), tau]
     )
 
 
@@ -59,19 +66,35 @@ def test_reference_is_twice_differentiable_and_the_torch_backend_says_that_it_is
         (first.sum() + inputs[0].sum()).backward()
 
 
-def test_official_formula_with_eps_zero():
+def official_weights(score, variant, n):
+    """The three branches of the official code (megatron/model/tokenformer.py), in plain torch."""
+    if variant == "softmax":
+        return score.exp() / score.exp().sum(-1, keepdim=True) * n
+    if variant == "gelu_l2_norm":
+        activated = functional.gelu(score)
+        return activated / activated.norm(dim=-1, keepdim=True) * math.sqrt(n)
+    return functional.gelu(score / score.norm(dim=-1, keepdim=True) * math.sqrt(n))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_official_formula_with_eps_zero(variant):
     x, keys, values = tensors(9, 16, 24, 16)
-    score = x @ keys.T
-    official = functional.gelu(score / score.norm(dim=-1, keepdim=True) * math.sqrt(24)) @ values
-    torch.testing.assert_close(pattention(x, keys, values, eps=0.0), official, rtol=1e-12, atol=1e-12)
+    official = official_weights(x @ keys.T, variant, 24) @ values
+    torch.testing.assert_close(pattention(x, keys, values, eps=0.0, variant=variant), official, rtol=1e-12, atol=1e-12)
 
 
+def test_softmax_of_large_scores_does_not_overflow():
+    x, keys, values = (tensor.float() * 100 for tensor in tensors(4, 6, 8, 6))
+    assert pattention(x, keys, values, variant="softmax").isfinite().all()
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("backend", ["torch", "reference"])
-def test_zero_rows_and_zero_keys_are_finite_in_value_and_gradient(backend):
+def test_zero_rows_and_zero_keys_are_finite_in_value_and_gradient(backend, variant):
     x, keys, values = tensors(4, 6, 8, 6)
     for changed in ([torch.zeros_like(x), keys, values], [x, torch.zeros_like(keys), values]):
-        results = gradients(backend, changed)
-        assert not results[0].any()
+        results = gradients(backend, changed, variant=variant)
+        assert variant == "softmax" or not results[0].any()
         assert all(result.isfinite().all() for result in results)
 
 
@@ -134,6 +157,7 @@ def test_sixteen_bit_inputs_are_closer_to_float64_than_eager_sixteen_bit():
         ({"segments": [3, 4]}, "do not cut 12"),
         ({"segments": [6, 6], "tau": [1.0]}, "as many tau"),
         ({"gelu": "relu"}, "choose one of erf, tanh"),
+        ({"variant": "relu"}, "choose one of l2_norm_gelu"),
         ({"backend": "cuda"}, "choose one of auto"),
         ({"eps": -1.0}, "eps"),
     ],
