@@ -64,7 +64,11 @@ def test_the_minimal_config_is_one(tmp_path):
         (f"[{STAGE}]", "[3]", "data_stages.0 must be a section with keys, not 3"),
         ("{is_tokenformer_config: true}", "tokenformer", "model.model_config is 'tokenformer'"),
         ("sequence_length: 8", "sequence_length: 8, sequence_length: 9", ":4: the key 'sequence_length' stands twice"),
-        ("general: {run: test}\n", "general: {run: test}\ngeneral: {run: test}\n", ":2: the key 'general' stands twice"),
+        (
+            "general: {run: test}\n",
+            "general: {run: test}\ngeneral: {run: test}\n",
+            ":2: the key 'general' stands twice",
+        ),
         ("general: {run: test}", "general: {run: test", "is not valid YAML"),
         ("general: {run: test}", "general: {run: test}\n? [1]\n: 2", "is not valid YAML"),
         ("general: {run: test}", "general: {run: test}\n5: x", "the key 5 is not known"),
@@ -115,4 +119,6 @@ def test_a_model_that_does_not_say_what_it_is_is_refused(tmp_path, block):
 
 
 def test_the_message_for_a_free_section_shows_what_was_written(message_of):
-    assert "growth.trigger is 'complexity'" in message_of(f"{MINIMAL}growth: {{trigger: complexity, operators: {{}}}}\n")
+    assert "growth.trigger is 'complexity'" in message_of(
+        f"{MINIMAL}growth: {{trigger: complexity, operators: {{}}}}\n"
+    )

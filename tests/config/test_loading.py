@@ -112,7 +112,9 @@ def test_set_takes_whole_sections_and_lists(shipped):
 
 
 def test_later_assignments_win_and_see_earlier_ones(shipped):
-    config = load_config(shipped, ["growth=null", "growth.trigger.name=schedule", "growth.operators={}", "general.seed=1"])
+    config = load_config(
+        shipped, ["growth=null", "growth.trigger.name=schedule", "growth.operators={}", "general.seed=1"]
+    )
     assert config.growth.trigger == {"name": "schedule"}
     assert load_config(shipped, ["general.seed=1", "general.seed=2"]).general.seed == 2
 

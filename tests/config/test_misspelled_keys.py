@@ -121,7 +121,9 @@ def test_any_other_word_is_refused_with_some_valid_key(shipped, data, misspelled
 def test_the_file_itself_is_named(shipped, tmp_path):
     path = tmp_path / "typo.yaml"
     path.write_text(yaml.safe_dump(renamed(shipped, ("tokens", "train_steps"), "trian_steps")))
-    with pytest.raises(UserError, match=r"the key tokens\.trian_steps is not known; did you mean train_steps\?") as caught:
+    with pytest.raises(
+        UserError, match=r"the key tokens\.trian_steps is not known; did you mean train_steps\?"
+    ) as caught:
         load_config(path)
     assert str(path) in str(caught.value)
 

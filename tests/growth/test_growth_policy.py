@@ -1,0 +1,97 @@
+"""The growth section of a config becomes a trigger and an operator; limits hold; mistakes are named."""
+
+import copy
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokenformer.config.sections import Growth
+from tokenformer.errors import UserError
+from tokenformer.growth import OPERATORS, TRIGGERS
+from tokenformer.growth.append_tokens import AppendTokens
+from tokenformer.growth.policy import GrowthPolicy, growth_policy
+from tokenformer.growth.triggers import ComplexityTrigger, Progress, ScheduleTrigger
+
+TRIGGER = {"name": "schedule", "steps": [10, 20]}
+OPERATOR = {"name": "append_tokens", "factor": 3}
+
+
+def policy_of(trigger=TRIGGER, operator=OPERATOR, model_type="tokenformer", of_type="tokenformer", **limits):
+    section = Growth(copy.deepcopy(trigger), {of_type: copy.deepcopy(operator)}, **limits)
+    return growth_policy(section, model_type, "run.yaml")
+
+
+def event_steps(policy: GrowthPolicy, complexities: list[float], events: list[int], first_step: int) -> list[int]:
+    """The steps after which a run grows, as its trainer decides from `first_step` on."""
+    events = list(events)
+    for step in range(first_step, len(complexities)):
+        progress = Progress(step, 5.0 * step, 7 * step, complexities[step], complexities[step])
+        if policy.reason(progress, events) is not None:
+            events.append(step)
+    return events
+
+
+def test_a_section_becomes_a_policy():
+    policy = policy_of(earliest_step=5, minimum_steps_between=6, tolerance=1e-3)
+    assert policy == GrowthPolicy(ScheduleTrigger(steps=[10, 20]), AppendTokens(factor=3), 5, 6, 1e-3)
+
+
+def test_no_section_and_no_operator_for_the_type_is_no_growth():
+    assert growth_policy(None, "tokenformer", "run.yaml") is None
+    assert policy_of(model_type="llama") is None
+
+
+def test_the_section_is_not_changed():
+    section = Growth(copy.deepcopy(TRIGGER), {"tokenformer": copy.deepcopy(OPERATOR)})
+    growth_policy(section, "tokenformer", "run.yaml")
+    assert section == Growth(TRIGGER, {"tokenformer": OPERATOR})
+
+
+@given(
+    complexities=st.lists(st.integers(0, 20), min_size=2, max_size=40),
+    thresholds=st.lists(st.integers(0, 20), min_size=1, max_size=4, unique=True).map(sorted),
+    earliest=st.integers(0, 30),
+    between=st.integers(1, 10),
+    data=st.data(),
+)
+def test_limits_hold_and_a_resumed_run_decides_the_same(complexities, thresholds, earliest, between, data):
+    policy = GrowthPolicy(ComplexityTrigger(thresholds=thresholds), AppendTokens(), earliest, between, 1e-4)
+    events = event_steps(policy, complexities, [], 0)
+    assert len(events) <= policy.trigger.events
+    assert all(step >= earliest for step in events)
+    assert all(later - sooner >= between for sooner, later in zip(events, events[1:], strict=False))
+    resumed = data.draw(st.integers(0, len(complexities)))
+    assert event_steps(policy, complexities, [step for step in events if step < resumed], resumed) == events
+
+
+def test_an_event_that_had_to_wait_comes_at_the_limit():
+    policy = policy_of(earliest_step=15, minimum_steps_between=25)
+    assert event_steps(policy, [0.0] * 60, [], 0) == [15, 40]
+    assert event_steps(policy_of(), [0.0] * 60, [], 0) == [10, 20]
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"trigger": {"name": "loss"}}, ["growth.trigger.name is 'loss'", *TRIGGERS]),
+        ({"trigger": {"steps": [1]}}, ["growth.trigger.name is None", *TRIGGERS]),
+        ({"operator": {"name": "stack"}}, ["growth.operators.tokenformer.name is 'stack'", *OPERATORS]),
+        ({"operator": {"name": "stack"}, "model_type": "llama"}, ["growth.operators.tokenformer.name", *OPERATORS]),
+        ({"of_type": "llama"}, ["growth.operators.llama", "append_tokens grows a tokenformer, not a llama"]),
+        ({"of_type": "llama", "model_type": "llama"}, ["append_tokens grows a tokenformer, not a llama"]),
+        ({"trigger": {"name": "schedule", "step": [1]}}, ["growth.trigger.step is not known", "did you mean steps?"]),
+        ({"trigger": {"name": "schedule", "steps": 5}}, ["growth.trigger.steps is 5", "must be of type"]),
+        ({"trigger": {"name": "schedule", "steps": ["a"]}}, ["growth.trigger.steps is"]),
+        ({"trigger": {"name": "complexity", "percentiles": ["a"]}}, ["growth.trigger.percentiles is"]),
+        ({"operator": {"name": "append_tokens", "factr": 2}}, ["tokenformer.factr is not known", "mean factor?"]),
+        ({"operator": {"name": "append_tokens", "factor": "two"}}, ["growth.operators.tokenformer.factor is 'two'"]),
+        ({"operator": {"name": "append_tokens", "factor": 0.5}}, ["growth.operators.tokenformer", "cannot shrink"]),
+        ({"trigger": {"name": "schedule", "steps": [2, 1]}}, ["growth.trigger schedule", "rising"]),
+    ],
+)
+def test_a_mistake_is_named_with_the_file_and_the_remedy(settings, expected):
+    with pytest.raises(UserError) as caught:
+        policy_of(**settings)
+    message = str(caught.value)
+    assert [part for part in ["run.yaml: ", *expected] if part not in message] == []

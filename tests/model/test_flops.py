@@ -1,0 +1,86 @@
+"""The formulas for parameters and operations, against models that are really built and run."""
+
+import pytest
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from tokenformer.growth.append_tokens import AppendTokens
+from tokenformer.model.config import TokenSegment
+from tokenformer.model.flops import model_size
+
+TOKENFORMERS = {
+    "tied": {},
+    "untied": {"tie_word_embeddings": False},
+    "grouped queries": {"num_key_value_heads": 1},
+    "learned norms": {"block_norm_affine": True},
+    "learned rms norms": {"block_norm": "rms_norm", "block_norm_affine": True, "final_norm": "rms_norm"},
+    "grown": {
+        "qkv_tokens": [TokenSegment(10, 3.0), TokenSegment(6, 2.4)],
+        "feed_forward_tokens": [TokenSegment(9, 3.0)],
+    },
+    "one layer": {"num_hidden_layers": 1, "num_attention_heads": 1},
+}
+LLAMAS = {
+    "tied": {"tie_word_embeddings": True},
+    "untied": {},
+    "grouped queries": {"num_key_value_heads": 2},
+    "one layer": {"num_hidden_layers": 1, "intermediate_size": 40},
+}
+
+
+@pytest.fixture(
+    params=[("tokenformer", name) for name in TOKENFORMERS] + [("llama", name) for name in LLAMAS], ids=":".join
+)
+def config(request, tokenformer_config, parallel_context):
+    model_type, name = request.param
+    if model_type == "tokenformer":
+        return tokenformer_config(**TOKENFORMERS[name])
+    from nanotron.config import LlamaConfig
+
+    shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 88}
+    return LlamaConfig(vocab_size=50, max_position_embeddings=16, **{**shape, **LLAMAS[name]})
+
+
+def test_parameters_are_those_of_the_built_model(config, build):
+    size = model_size(config)
+    parameters = dict(build(config).named_parameters())
+    count = sum(parameter.numel() for parameter in parameters.values())
+    embeddings = [name for name in parameters if name.endswith(("token_embedding.weight", "lm_head.pp_block.weight"))]
+    assert len(embeddings) == (1 if config.tie_word_embeddings else 2)
+    assert size.parameters == count
+    assert size.non_embedding_parameters == count - sum(parameters[name].numel() for name in embeddings)
+    matrices = [value for name, value in parameters.items() if ".decoder.0." in name and value.ndim == 2]
+    assert size.block_matrix_parameters == sum(matrix.numel() for matrix in matrices)
+
+
+@pytest.mark.parametrize("length", [1, 12])
+def test_operations_are_those_that_torch_counts(config, build, batch, length):
+    """Matrix products, those of attention over the whole square, forward and backward."""
+    model, size, inputs = build(config), model_size(config), batch(config, size=2, length=length)
+    with sdpa_kernel(SDPBackend.MATH):
+        with FlopCounterMode(display=False) as forward:
+            loss = model(**inputs)["loss"]
+        with FlopCounterMode(display=False) as backward:
+            loss.backward()
+    tokens = 2 * length
+    assert forward.get_total_flops() == tokens * size.forward_flops_per_token(length)
+    assert forward.get_total_flops() + backward.get_total_flops() == tokens * size.training_flops_per_token(length)
+
+
+def test_growth_costs_what_its_parameters_cost(tokenformer_config, build, batch):
+    before = tokenformer_config()
+    counted = []
+    for config in (before, AppendTokens(factor=2).grown_config(before)):
+        model = build(config)
+        with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+            model(**batch(config))["loss"].backward()
+        counted.append((counter.get_total_flops(), sum(parameter.numel() for parameter in model.parameters())))
+    (flops, parameters), (more_flops, more_parameters) = counted
+    assert more_flops - flops == 6 * 3 * 12 * (more_parameters - parameters)
+
+
+def test_a_size_for_every_model_type():
+    from tokenformer.model.building import MODEL_CONFIGS
+    from tokenformer.model.flops import SIZES
+
+    assert {target.rpartition(":")[2] for target in MODEL_CONFIGS.values()} == SIZES.keys()

@@ -1,0 +1,107 @@
+"""Initial weights: their scale, and that they depend on the seed and their names alone."""
+
+import math
+
+import pytest
+import torch
+
+from tokenformer.model.config import TokenSegment
+
+WIDE = {"hidden_size": 96, "qkv_tokens": 80, "output_tokens": 60, "feed_forward_tokens": 200, "vocab_size": 400}
+STD = 0.03
+
+
+@pytest.fixture(scope="module")
+def init(parallel_context):
+    """The module under test, which imports Nanotron and so wants it to be repaired first."""
+    from tokenformer.model import init
+
+    return init
+
+
+def parameters_of(model) -> dict[str, torch.Tensor]:
+    return {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_every_parameter_has_its_scale(tokenformer_config, build, tied):
+    config = tokenformer_config(**WIDE, tie_word_embeddings=tied, block_norm_affine=True)
+    kinds = set()
+    for name, parameter in parameters_of(build(config, std=STD)).items():
+        kind = name.rpartition(".")[2]
+        kinds.add(kind)
+        if kind == "bias":
+            assert not parameter.any()
+        elif "norm" in name:
+            assert (parameter == 1).all()
+        else:
+            expected = 2 / (2 * math.sqrt(96)) if kind == "value_tokens" else STD
+            assert parameter.std().item() == pytest.approx(expected, rel=0.05), name
+            assert parameter.mean().item() == pytest.approx(0, abs=5 * expected / math.sqrt(parameter.numel())), name
+    assert kinds == {"weight", "bias", "key_tokens", "value_tokens"}
+
+
+def test_the_scale_of_value_tokens_is_that_of_the_official_code(tokenformer_config, init):
+    config = tokenformer_config(hidden_size=96, num_hidden_layers=4)
+    assert init.value_token_std(config) == pytest.approx(2 / 4 / math.sqrt(96))
+
+
+def test_no_two_parameters_are_alike(tokenformer_config, build):
+    parameters = parameters_of(build(tokenformer_config(tie_word_embeddings=False), std=STD))
+    starts = [tuple(value.flatten()[:4].tolist()) for name, value in parameters.items() if "norm" not in name]
+    assert len(starts) == len(set(starts)) == 2 * 10 + 2
+
+
+def test_the_seed_decides_and_nothing_else(tokenformer_config, build):
+    torch.manual_seed(1)
+    first = parameters_of(build(tokenformer_config(), seed=3))
+    torch.manual_seed(2)
+    state = torch.get_rng_state()
+    again, other = (
+        parameters_of(build(tokenformer_config(), seed=3)),
+        parameters_of(build(tokenformer_config(), seed=4)),
+    )
+    assert all(torch.equal(again[name], value) for name, value in first.items())
+    assert not any(torch.equal(other[name], value) for name, value in first.items() if "norm" not in name)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_layer_does_not_depend_on_its_neighbours(tokenformer_config, build):
+    small = parameters_of(build(tokenformer_config()))
+    large = parameters_of(build(tokenformer_config(num_hidden_layers=3, feed_forward_tokens=30)))
+    for name, value in small.items():
+        if "feed_forward" in name or name.endswith("value_tokens"):
+            continue  # their own size, and the number of layers, enter
+        assert torch.equal(large[name], value), name
+
+
+@pytest.mark.parametrize("segments", [(8,), (8, 4), (2, 6, 4)])
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_shards_are_parts_of_one_draw(tokenformer_config, init, ranks, segments):
+    """Each rank draws the whole parameter and keeps its share of every segment."""
+    from nanotron.parallel.parameters import SlicesPair
+    from nanotron.parallel.sharded_parameters import create_sharded_parameter
+
+    config = tokenformer_config(feed_forward_tokens=[TokenSegment(size, 1.0) for size in segments])
+    name, total = "model.decoder.0.pp_block.feed_forward.pattention.key_tokens", sum(segments)
+    together = torch.full((total, 5), math.nan)
+    for rank in range(ranks):
+        pairs, start, local = [], 0, 0
+        for size in segments:
+            share = size // ranks
+            whole_rows = slice(start + rank * share, start + (rank + 1) * share)
+            pairs.append(SlicesPair((slice(local, local + share), slice(None)), (whole_rows, slice(None))))
+            start, local = start + size, local + share
+        shard = torch.nn.Parameter(torch.empty(total // ranks, 5))
+        shard = create_sharded_parameter(shard, tuple(range(ranks)), tuple(pairs), (total, 5))
+        init.initialise([(name, shard)], config, STD, seed=6)
+        for pair in pairs:
+            together[pair.global_slices] = shard.detach()[pair.local_slices]
+    whole = create_sharded_parameter(
+        torch.nn.Parameter(torch.empty(total, 5)),
+        (0,),
+        (SlicesPair((slice(None),) * 2, (slice(None),) * 2),),
+        (total, 5),
+    )
+    init.initialise([(name, whole)], config, STD, seed=6)
+    assert torch.equal(together, whole.detach())

@@ -1,0 +1,146 @@
+"""TokenformerConfig: defaults, segments, and what it refuses."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokenformer.errors import UserError
+from tokenformer.model.building import model_config_from
+from tokenformer.model.config import PROJECTIONS, TokenSegment, segments_of
+
+REQUIRED = {
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "qkv_tokens",
+    "output_tokens",
+    "feed_forward_tokens",
+    "vocab_size",
+    "max_position_embeddings",
+}
+
+
+def test_a_plain_number_of_tokens_is_one_segment(tokenformer_config):
+    config = tokenformer_config(qkv_tokens=9)
+    assert config.segments("qkv") == [TokenSegment(9, 3.0)]
+    assert config.tokens("qkv") == 9
+
+
+def test_segments_keep_the_tau_that_is_stored(tokenformer_config):
+    segments = [TokenSegment(9, 3.0), TokenSegment(7, 3.0), TokenSegment(4, 1.5)]
+    config = tokenformer_config(output_tokens=segments)
+    assert config.segments("output") == segments
+    assert config.tokens("output") == 20
+    assert segments_of(config.segments("output")) == segments
+
+
+@given(heads=st.integers(1, 8), head_size=st.integers(1, 32), fraction=st.floats(0, 1))
+def test_the_rotary_size_is_the_largest_even_number_within_the_fraction(tokenformer_config, heads, head_size, fraction):
+    config = tokenformer_config(hidden_size=heads * head_size, num_attention_heads=heads, rotary_fraction=fraction)
+    assert config.head_size == head_size
+    assert config.rotary_size % 2 == 0
+    assert config.rotary_size <= fraction * head_size < config.rotary_size + 2
+
+
+def test_key_value_heads_default_to_the_heads(tokenformer_config):
+    assert tokenformer_config().num_key_value_heads == 3
+    assert tokenformer_config(num_key_value_heads=1).num_key_value_heads == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"hidden_size": 25}, ["hidden_size 25", "num_attention_heads 3"]),
+        ({"num_key_value_heads": 2}, ["num_attention_heads 3", "num_key_value_heads 2"]),
+        ({"block_norm": "batch_norm"}, ["block_norm is 'batch_norm'", "layer_norm, rms_norm"]),
+        ({"final_norm": "none"}, ["final_norm is 'none'", "layer_norm, rms_norm"]),
+        ({"gelu": "relu"}, ["gelu is 'relu'", "erf, tanh"]),
+        ({"kernel": "fast"}, ["kernel is 'fast'", "auto, torch, reference"]),
+        ({"pattention_eps": -1e-6}, ["pattention_eps is -1e-06", "0 or more"]),
+        ({"pattention_eps": math.nan}, ["pattention_eps is nan", "0 or more"]),
+        ({"rotary_fraction": -0.1}, ["rotary_fraction is -0.1", "between 0 and 1"]),
+        ({"rotary_fraction": 1.1}, ["rotary_fraction is 1.1", "between 0 and 1"]),
+        ({"qkv_tokens": 0}, ["qkv_tokens", "0 tokens", "above 0"]),
+        ({"output_tokens": -4}, ["output_tokens", "-4 tokens", "above 0"]),
+        ({"feed_forward_tokens": [TokenSegment(4, 2.0), TokenSegment(0, 2.0)]}, ["feed_forward_tokens", "0 tokens"]),
+        ({"qkv_tokens": [TokenSegment(4, 0.0)]}, ["qkv_tokens", "tau 0.0"]),
+        ({"qkv_tokens": [TokenSegment(4, math.nan)]}, ["qkv_tokens", "tau nan"]),
+        ({"qkv_tokens": []}, ["qkv_tokens"]),
+        ({"num_attention_heads": 0}, ["num_attention_heads is 0"]),
+        ({"num_key_value_heads": 0}, ["num_key_value_heads is 0"]),
+        ({"num_hidden_layers": 0}, ["num_hidden_layers is 0"]),
+        ({"hidden_size": 0}, ["hidden_size is 0"]),
+        ({"vocab_size": 0}, ["vocab_size is 0"]),
+    ],
+)
+def test_what_cannot_be_built_is_refused(tokenformer_config, changes, named):
+    with pytest.raises(UserError) as caught:
+        tokenformer_config(**changes)
+    assert [part for part in named if part not in str(caught.value)] == []
+
+
+@pytest.fixture
+def block(tokenformer_config):
+    return {key: value for key, value in vars(tokenformer_config()).items() if key in REQUIRED}
+
+
+def test_a_block_of_a_yaml_becomes_a_config(block, tokenformer_config):
+    block |= {"is_tokenformer_config": True, "rotary_fraction": 0.5, "norm_eps": "1e-5"}
+    assert model_config_from(block, "tokenformer", "run.yaml") == tokenformer_config()
+
+
+def test_a_grown_config_comes_back_from_its_yaml(block, tokenformer_config):
+    block["qkv_tokens"] = [{"tokens": 10, "tau": 3.5}, {"tokens": 6, "tau": 2.0}]
+    config = model_config_from(block | {"rotary_fraction": 0.5}, "tokenformer", "run.yaml")
+    assert config == tokenformer_config(qkv_tokens=[TokenSegment(10, 3.5), TokenSegment(6, 2.0)])
+    assert all(config.segments(projection) for projection in PROJECTIONS)
+
+
+@pytest.mark.parametrize("key", sorted(REQUIRED))
+def test_a_missing_key_is_named(block, key):
+    del block[key]
+    with pytest.raises(UserError, match=rf"run\.yaml: the key model\.model_config\.{key} is missing"):
+        model_config_from(block, "tokenformer", "run.yaml")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("hidden_size", "wide"), ("qkv_tokens", "many"), ("qkv_tokens", 1.5), ("norm_eps", "small")]
+)
+def test_a_wrong_type_is_named(block, key, value):
+    with pytest.raises(UserError, match=rf"run\.yaml: model\.model_config\.{key} is {value!r}"):
+        model_config_from(block | {key: value}, "tokenformer", "run.yaml")
+
+
+def test_a_value_that_is_refused_is_named_with_the_file(block):
+    with pytest.raises(UserError, match=r"run\.yaml: model_config\.gelu is 'relu'"):
+        model_config_from(block | {"gelu": "relu"}, "tokenformer", "run.yaml")
+
+
+def test_an_unknown_model_type_is_refused_with_the_choices(block):
+    with pytest.raises(UserError, match=r"run\.yaml: model type 'gpt' is not known; choose one of tokenformer, llama"):
+        model_config_from(block, "gpt", "run.yaml")
+
+
+def test_llama_has_the_keys_of_nanotron():
+    block = {"is_llama_config": True, "hidden_size": 64, "rms_norm_eps": "1e-6"}
+    config = model_config_from(block, "llama", "run.yaml")
+    assert (type(config).__name__, config.hidden_size, config.rms_norm_eps) == ("LlamaConfig", 64, 1e-6)
+    with pytest.raises(UserError, match="hidden_sise is not known; did you mean hidden_size"):
+        model_config_from({"hidden_sise": 64}, "llama", "run.yaml")
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"hidden_size": 30, "num_attention_heads": 4}, ["hidden_size", "num_attention_heads"]),
+        ({"num_attention_heads": 4, "num_key_value_heads": 3}, ["num_attention_heads", "num_key_value_heads"]),
+        ({"num_attention_heads": 0}, ["num_attention_heads"]),
+        ({"hidden_act": "square"}, ["hidden_act"]),
+    ],
+)
+def test_a_llama_that_cannot_be_built_is_refused(changes, named):
+    with pytest.raises(UserError) as caught:
+        model_config_from({"is_llama_config": True, "hidden_size": 64} | changes, "llama", "run.yaml")
+    assert [part for part in ["run.yaml", *named] if part not in str(caught.value)] == []

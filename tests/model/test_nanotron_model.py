@@ -1,0 +1,72 @@
+"""What Nanotron, and growth, ask of the model: names, costs, rates."""
+
+import pytest
+import torch
+
+from tokenformer.growth.append_tokens import AppendTokens, projection_of
+from tokenformer.growth.operator import GrowthContext
+from tokenformer.model.flops import tokenformer_size
+
+
+@pytest.fixture(scope="module")
+def model(tokenformer_config, build):
+    return build(tokenformer_config(num_key_value_heads=1, tie_word_embeddings=False))
+
+
+def test_the_config_of_a_yaml_finds_the_model(model, tokenformer_config):
+    from nanotron.trainer import CONFIG_TO_MODEL_CLASS
+
+    assert CONFIG_TO_MODEL_CLASS[type(tokenformer_config()).__name__] is type(model)
+
+
+def test_growth_knows_every_parameter_by_its_name(model):
+    projections = set()
+    for name, parameter in model.named_parameters():
+        projection = projection_of(name)
+        projections.add(projection)
+        assert (projection is not None) == name.endswith(("key_tokens", "value_tokens"))
+        if projection is not None:
+            assert len(parameter) == model.config.tokens(projection)
+    assert projections == {None, "qkv", "output", "feed_forward"}
+
+
+def test_every_parameter_token_is_marked_as_sharded_and_nothing_else_of_a_block_is(model):
+    for name, parameter in model.named_parameters():
+        if ".decoder." in name:
+            assert parameter.is_sharded == (projection_of(name) is not None)
+
+
+@pytest.mark.parametrize("exact", [{"new_tokens": "zero_values"}, {"new_tokens": "zero_keys"}])
+def test_a_grown_model_computes_what_the_old_one_did(model, build, batch, exact):
+    operator = AppendTokens(factor=1.5, **exact)
+    context = GrowthContext(0, 1, (0, 1), root_mean_square=lambda name: 0.1)
+    after = operator.grown_config(model.config)
+    grown, old = build(after), dict(model.named_parameters())
+    with torch.no_grad():
+        for name, parameter in grown.named_parameters():
+            parameter.copy_(operator.grown_parameter(name, old[name].detach(), model.config, after, context))
+        inputs = batch(model.config)
+        assert grown(**inputs)["loss"].item() == pytest.approx(model(**inputs)["loss"].item(), abs=1e-6)
+
+
+def test_tied_names_are_parameters(build, tokenformer_config, model):
+    assert model.get_embeddings_lm_head_tied_names() == []
+    tied = build(tokenformer_config())
+    names = tied.get_embeddings_lm_head_tied_names()
+    parameters = dict(tied.named_parameters(remove_duplicate=False))
+    first, second = (parameters[name] for name in names)
+    assert first is second
+
+
+def test_block_costs_are_the_parameters_that_are_multiplied(model):
+    costs = model.get_block_compute_costs()
+    blocks = {block.module_builder: block.pp_block for block in [*model.model.decoder, model.model.lm_head]}
+    assert costs.keys() == blocks.keys()
+    for kind, block in blocks.items():
+        assert costs[kind] == sum(parameter.numel() for parameter in block.parameters() if parameter.ndim == 2)
+
+
+def test_flops_per_second_is_operations_over_time(model):
+    tokens, seconds = 12 * 7, 0.25
+    expected = tokenformer_size(model.config).training_flops_per_token(12) * tokens / seconds / 1e12
+    assert model.get_flops_per_sec(seconds, 12, 7) == pytest.approx((expected, expected))

@@ -1,0 +1,158 @@
+"""Who may import whom, and the other rules of the house that a machine can hold."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+LONGEST_FILE = 420
+# Words of a name that say nothing about what is inside.
+EMPTY_NAMES = {"util", "utils", "helper", "helpers", "misc", "common", "manager", "managers"}
+# A folder (or module) of the package, and what it may import of the others; `model.config` is pure.
+MAY_IMPORT = {
+    "errors": set(),
+    "kernels": set(),
+    "config": {"errors"},
+    "curriculum": {"errors"},
+    "data": {"errors", "curriculum"},
+    "growth": {"errors", "config", "model.config"},
+    "model": {"errors", "config", "kernels"},
+    "evaluation": {"errors", "config", "data"},
+    "experiments": {"errors", "data"},
+    "trainer": {"errors", "config", "curriculum", "data", "evaluation", "growth", "kernels", "model"},
+    "hf": {"errors", "kernels"},
+    "cli": {"errors", "config", "data", "evaluation", "experiments", "trainer"},
+    "__init__": set(),
+    "__main__": {"cli"},
+}
+MAKE_NANOTRON_MODULES = {"model", "trainer"}
+WITHOUT_NANOTRON = ("growth", "curriculum", "data", "config", "evaluation", "experiments", "kernels")
+
+
+def package_files() -> Iterator[tuple[str, Path]]:
+    """Dotted name inside the package, such as "growth.policy", and file of every module."""
+    for path in sorted((REPOSITORY / "tokenformer").rglob("*.py")):
+        yield ".".join(path.relative_to(REPOSITORY / "tokenformer").with_suffix("").parts), path
+    for path in sorted((REPOSITORY / "kernels").glob("*.py")):
+        yield f"kernels.{path.stem}", path
+
+
+FILES = dict(package_files())
+
+
+def folder_of(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def imports_of(tree: ast.AST) -> Iterator[str]:
+    """Every module that is imported, in functions too; a name imported from a package may be a module."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield node.module
+            if node.module.partition(".")[0] == "tokenformer":
+                yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def own_imports(module: str) -> set[str]:
+    """Modules of the package that a module imports, as "growth.policy"; a package's own module is its `__init__`."""
+    found = set()
+    for name in imports_of(ast.parse(FILES[module].read_text(encoding="utf-8"))):
+        top, _, inner = name.partition(".")
+        if top == "tokenformer":
+            found |= {candidate for candidate in (inner, f"{inner}.__init__".lstrip(".")) if candidate in FILES}
+    return found
+
+
+def foreign_imports(module: str) -> set[str]:
+    tree = ast.parse(FILES[module].read_text(encoding="utf-8"))
+    return {name.partition(".")[0] for name in imports_of(tree)} - {"tokenformer"}
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_a_module_imports_only_what_its_folder_may(module):
+    allowed = MAY_IMPORT[folder_of(module)]
+    others = {other for other in own_imports(module) if folder_of(other) not in (folder_of(module), "__init__")}
+    assert {other for other in others if other not in allowed and folder_of(other) not in allowed} == set()
+
+
+def test_nanotron_is_imported_by_the_trainer_and_the_model_alone():
+    importers = {folder_of(module) for module in FILES if "nanotron" in foreign_imports(module)}
+    assert importers == MAKE_NANOTRON_MODULES
+
+
+@pytest.mark.parametrize("folder", WITHOUT_NANOTRON)
+def test_no_way_leads_from_these_folders_to_nanotron(folder):
+    """Through any chain of imports, in functions too."""
+    reached, waiting = set(), [module for module in FILES if folder_of(module) == folder]
+    assert waiting
+    while waiting:
+        module = waiting.pop()
+        if module not in reached:
+            reached.add(module)
+            packages = [f"{module.rpartition('.')[0]}.__init__".lstrip("."), "__init__"]
+            waiting += [*own_imports(module), *(package for package in packages if package in FILES)]
+    assert [module for module in sorted(reached) if "nanotron" in foreign_imports(module)] == []
+
+
+def test_kernels_import_torch_and_the_standard_library_alone():
+    for module in FILES:
+        if folder_of(module) == "kernels":
+            assert foreign_imports(module) <= {"torch", "triton", *sys.stdlib_module_names}, module
+
+
+def test_the_command_line_imports_lazily():
+    tree = ast.parse(FILES["cli"].read_text(encoding="utf-8"))
+    at_the_top = {name for node in tree.body for name in imports_of(ast.Module([node], [])) if not is_function(node)}
+    own = {name for name in at_the_top if name.startswith("tokenformer")}
+    assert own <= {"tokenformer", "tokenformer.__version__", "tokenformer.errors", "tokenformer.errors.UserError"}
+    assert {name.partition(".")[0] for name in at_the_top - own} <= set(sys.stdlib_module_names)
+
+
+def is_function(node: ast.stmt) -> bool:
+    return isinstance(node, ast.FunctionDef)
+
+
+def project_files(*suffixes: str) -> list[Path]:
+    """What git tracks or would track; the suffixes choose, and none is all of them."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("this is no git checkout, so what belongs to the project is not known")
+    paths = [REPOSITORY / name for name in listed.stdout.splitlines()]
+    return [path for path in paths if path.is_file() and (not suffixes or path.suffix in suffixes)]
+
+
+def test_no_file_is_too_long():
+    lengths = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in project_files(".py")}
+    assert {name: length for name, length in lengths.items() if length > LONGEST_FILE} == {}
+
+
+def test_no_module_has_a_name_that_says_nothing():
+    parts = {path: {*path.stem.split("_"), *path.parent.name.split("_")} for path in project_files(".py")}
+    assert [path for path, words in parts.items() if words & EMPTY_NAMES] == []
+
+
+def test_no_file_names_a_path_of_one_machine():
+    machine_path = re.compile(r"(?<![\w.:/~$}-])/(?:tmp|work|root|home|Users|mnt|scratch)/\w")
+    found = []
+    for path in project_files():
+        if path.suffix not in (".png", ".gz", ".parquet"):
+            lines = path.read_text(encoding="utf-8").splitlines()
+            found += [
+                f"{path.name}:{n}: {line.strip()}" for n, line in enumerate(lines, 1) if machine_path.search(line)
+            ]
+    assert found == []
+
+
+def test_every_test_file_has_a_name_of_its_own():
+    """Without packages among the tests, two files of one name would be one module."""
+    names = [path.name for path in project_files(".py") if path.name.startswith("test_")]
+    assert sorted(names) == sorted(set(names))

@@ -1,0 +1,211 @@
+"""From text to a plan by the command line: the table says what the run will do."""
+
+import re
+
+import numpy as np
+import pytest
+
+from tokenformer import cli
+from tokenformer.data.corpus import PreparedCorpus
+from tokenformer.model.flops import tokenformer_size
+from tokenformer.trainer import plan_table
+from tokenformer.trainer.prepared_run import PreparedRun
+
+STEPS, SAMPLES, LENGTH = 60, 4, 16
+SIZES = {"vocab_size": 300, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+SIZES |= {"num_key_value_heads": 2, "qkv_tokens": 8, "output_tokens": 8, "feed_forward_tokens": 16}
+TINY = {
+    "tokens.train_steps": STEPS,
+    "tokens.micro_batch_size": SAMPLES,
+    "tokens.sequence_length": LENGTH,
+    "optimizer.learning_rate_scheduler.lr_warmup_steps": 3,
+    "optimizer.learning_rate_scheduler.lr_decay_starting_step": 55,
+    "optimizer.learning_rate_scheduler.lr_decay_steps": 5,
+    "growth.earliest_step": 5,
+    "growth.minimum_steps_between": 5,
+    "growth.trigger.percentiles": [35, 50],
+    "curriculum.smoothing": 0.5,
+    **{f"model.model_config.{key}": value for key, value in SIZES.items()},
+}
+COLUMNS = ["stage", "from step", "words", "tokens", "complexity", "parameters", "FLOPs", "time", "why"]
+EASY = ["a", "cat", "sat", "on", "the", "mat", "and", "the", "dog", "ran", "to", "it"]
+HARD = ["notwithstanding", "considerable", "philosophical", "ramifications", "thereof", "circumvented"]
+
+
+@pytest.fixture(scope="module")
+def corpus_folder(tmp_path_factory):
+    """A corpus by `tokenformer prepare`: sentences of more and more long words."""
+    folder, random = tmp_path_factory.mktemp("plan"), np.random.default_rng(0)
+    lines = []
+    for number in range(400):
+        hard = random.random(random.integers(5, 15)) < number / 400
+        lines.append(" ".join(random.choice(HARD if is_hard else EASY) for is_hard in hard))
+    (folder / "text.txt").write_text("\n".join(lines), encoding="utf-8")
+    arguments = ["prepare", str(folder / "text.txt"), "--output", str(folder / "prepared"), "--unit", "line"]
+    assert cli.main([*arguments, "--measure", "lix", "--vocabulary-size", "300", "--validation-share", "0.1"]) == 0
+    return folder / "prepared"
+
+
+@pytest.fixture
+def assignments(corpus_folder):
+    """`assignments(**changes)` are what makes the shipped config tiny, changed further."""
+
+    def make(changes: dict | None = None) -> list[str]:
+        settings = {"data_stages.0.data.dataset.dataset_folder": corpus_folder, **TINY, **(changes or {})}
+        return [f"{key}={value}" for key, value in settings.items()]
+
+    return make
+
+
+@pytest.fixture
+def plan(repository, assignments, monkeypatch, capsys, tmp_path):
+    """`plan(changes, name)` is what `tokenformer plan` prints; a FLOP takes a nanosecond."""
+    monkeypatch.setattr(plan_table, "measured_flops_per_second", lambda *shape: 1e9 / plan_table.MATRIX_SHARE)
+    monkeypatch.chdir(tmp_path)
+
+    def printed(changes: dict | None = None, name: str = "tokenformer") -> str:
+        arguments = [part for assignment in assignments(changes) for part in ("--set", assignment)]
+        assert cli.main(["plan", str(repository / "configs" / f"{name}.yaml"), *arguments]) == 0
+        assert list(tmp_path.iterdir()) == []
+        return capsys.readouterr().out
+
+    return printed
+
+
+@pytest.fixture
+def run_of(repository, assignments):
+    return lambda changes=None: PreparedRun.from_file(repository / "configs" / "tokenformer.yaml", assignments(changes))
+
+
+def rows_of(printed: str) -> list[dict[str, str]]:
+    """The rows of the table by heading; a cell that goes on in the next line is joined."""
+    lines = [re.split("[│┃]", line)[1:-1] for line in printed.splitlines() if line.startswith(("│", "┃"))]
+    assert [cell.strip() for cell in lines[0]] == COLUMNS
+    rows = []
+    for cells in lines[1:]:
+        cells = [cell.strip() for cell in cells]
+        if cells[0]:
+            rows.append(dict(zip(COLUMNS, cells, strict=True)))
+        else:
+            rows[-1] = {key: f"{rows[-1][key]} {cell}".strip() for key, cell in zip(COLUMNS, cells, strict=True)}
+    return rows
+
+
+def number(text: str) -> float:
+    return float(text.replace(",", ""))
+
+
+def test_prepare_prints_its_report(corpus_folder):
+    report = (corpus_folder / "report.txt").read_text(encoding="utf-8")
+    assert "Complexity: lix" in report
+    assert "made by: tokenformer prepare " in report
+
+
+def test_the_table_shows_the_stages_that_will_be_trained(plan, run_of):
+    run, rows = run_of(), rows_of(plan())
+    stages = run.stages()
+    assert len(stages) == 3 and [row["stage"] for row in rows] == ["1", "2", "3", "end"]
+    for stage, row in zip(stages, rows, strict=False):
+        assert number(row["from step"]) == stage.step
+        assert number(row["words"]) == round(stage.progress.words)
+        assert number(row["tokens"]) == stage.progress.tokens == stage.step * SAMPLES * LENGTH
+        assert number(row["complexity"]) == pytest.approx(stage.progress.complexity, abs=5e-4)
+        assert number(row["parameters"]) == stage.parameters
+        assert number(row["FLOPs"]) == pytest.approx(stage.flops, rel=5e-3)
+        assert row["why"] == stage.reason
+
+
+def test_parameters_and_flops_follow_from_the_sizes(plan, run_of):
+    run, rows = run_of(), rows_of(plan())
+    steps = [int(number(row["from step"])) for row in rows]
+    config, flops, seconds = run.base_model_config, 0.0, 0.0
+    for row, start, end in zip(rows, steps, [*steps[1:], None], strict=True):
+        last = row["stage"] == "end"
+        size = tokenformer_size(config)
+        assert number(row["FLOPs"]) == pytest.approx(flops, rel=5e-3)
+        minutes, rest = map(int, re.fullmatch(r"(\d+) min (\d+) s", row["time"]).groups())
+        assert 60 * minutes + rest == pytest.approx(seconds, abs=0.51)
+        if not last:
+            assert number(row["parameters"]) == size.parameters
+            flops += (end - start) * SAMPLES * LENGTH * size.training_flops_per_token(LENGTH)
+            seconds = flops / 1e9
+            config = run.growth.operator.grown_config(config)
+    assert rows[-1]["parameters"] == rows[-2]["parameters"]
+
+
+def test_the_end_is_the_whole_run(plan, run_of, corpus_folder):
+    run, end = run_of(), rows_of(plan())[-1]
+    assert number(end["from step"]) == STEPS
+    assert number(end["tokens"]) == STEPS * SAMPLES * LENGTH
+    assert number(end["words"]) == round(run.plan.words_before(STEPS * SAMPLES))
+    words = PreparedCorpus.open(corpus_folder).train.words.sum()
+    assert f"{run.plan.unique_words:,.0f} words, {run.plan.epochs:.2f} epochs" in plan()
+    assert number(end["words"]) == pytest.approx(run.plan.epochs * words, rel=0.05)
+
+
+TRIGGERS = {
+    "complexity": {"name": "complexity", "percentiles": [35, 50]},
+    "words": {"name": "schedule", "words": [500, 1500]},
+    "steps": {"name": "schedule", "steps": [7, 9]},
+    "one that is due at once": {"name": "schedule", "steps": [0, 30]},
+    "one that never comes": {"name": "schedule", "steps": [20, 60]},
+}
+
+
+@pytest.mark.parametrize("trigger", TRIGGERS.values(), ids=TRIGGERS.keys())
+@pytest.mark.parametrize(("earliest", "between"), [(0, 1), (12, 20)])
+def test_the_stages_begin_where_the_trainer_will_grow(run_of, trigger, earliest, between):
+    """The trainer asks before every step, the first and the last too, with the steps done so far."""
+    limits = {"growth.earliest_step": earliest, "growth.minimum_steps_between": between}
+    run = run_of({"growth.trigger": trigger, **limits})
+    events = []
+    for step in range(1, STEPS + 1):
+        if run.growth.reason(run.progress(step - 1), events) is not None:
+            events.append(step - 1)
+    assert [stage.step for stage in run.stages()[1:]] == events
+    assert len(run.model_configs) == 3
+
+
+def test_progress_is_that_of_the_sample_plan(run_of):
+    run = run_of()
+    smoothed, average = [], 0.0
+    for step in range(STEPS):
+        average = 0.5 * average + 0.5 * run.plan.sample_complexity[step * SAMPLES : (step + 1) * SAMPLES].mean()
+        smoothed.append(average / (1 - 0.5 ** (step + 1)))
+    for step in range(1, STEPS + 1):
+        progress = run.progress(step)
+        assert progress.complexity == pytest.approx(smoothed[step - 1])
+        simpler = (run.plan.sample_complexity < progress.complexity).mean()
+        assert progress.complexity_percentile == pytest.approx(100 * simpler)
+        assert progress.words == pytest.approx(run.plan.words_before(step * SAMPLES))
+
+
+@pytest.mark.parametrize(
+    ("changes", "note"),
+    [
+        ({"optimizer.learning_rate_scheduler.lr_warmup_steps": 54}, "falls into the warm-up of 54 steps"),
+        ({"optimizer.learning_rate_scheduler.lr_decay_starting_step": 4}, "falls into the decay of the learning rate"),
+        ({"optimizer.learning_rate_scheduler.lr_decay_starting_step": "null"}, "falls into the decay"),
+        ({"growth.trigger.percentiles": [35, 100]}, "1 of 2 growth events never come"),
+        ({"growth.earliest_step": 60}, "2 of 2 growth events never come"),
+        ({"growth": "null"}, "The model keeps its size: the config has no growth section"),
+        ({"growth.operators": "{}"}, "The model keeps its size: there is no operator for its type"),
+    ],
+)
+def test_the_plan_says_what_may_not_be_meant(plan, changes, note):
+    assert note in plan(changes) and note not in plan()
+
+
+def test_a_plan_without_such_doubts_has_no_notes(plan):
+    assert "Note:" not in plan()
+
+
+def test_a_llama_keeps_its_size(plan):
+    block = "{is_llama_config: true, hidden_size: 16, num_attention_heads: 2, num_hidden_layers: 1, vocab_size: 300}"
+    printed = plan({"model.model_config": block}, name="llama")
+    assert [row["stage"] for row in rows_of(printed)] == ["1", "end"]
+    assert "The model keeps its size: there is no operator for its type" in printed
+
+
+def test_a_measured_rate_is_a_rate():
+    assert 0 < plan_table.measured_flops_per_second(rows=4, hidden=8, tokens=8) < 1e16
