@@ -2,8 +2,8 @@
 
     python -m benchmarks.train_step [--hidden 256] [--dtypes float32 bfloat16] [--threads 1 2] [--processes 1 2]
 
-Every measurement is a process of its own, the three models, of equal FLOPs, in turn and each several times; the median is printed, with
-the ratio to the plain model of the same dtype, threads and processes.
+Every measurement is a process of its own; the three models, of equal FLOPs, take turns, each several times. The median
+is printed, with the ratio to the plain model of the same dtype, threads and processes.
 """
 
 import argparse
@@ -41,7 +41,7 @@ def model_blocks(hidden: int) -> dict[str, dict]:
     }
     tokens = {"qkv_tokens": hidden // 2, "output_tokens": hidden // 2, "feed_forward_tokens": 4 * hidden}
     tokenformer = {"is_tokenformer_config": True, "rotary_fraction": 1.0, **shared, **tokens}
-    per_block = tokenformer_size(TokenformerConfig(**tokenformer)).block_matrix_parameters
+    per_block = tokenformer_size(TokenformerConfig(**tokenformer)).block_matrix_parameters // 4
     width = (per_block - 4 * hidden * hidden) // (3 * hidden)
     return {"tokenformer": tokenformer, "llama": {"is_llama_config": True, "intermediate_size": width, **shared}}
 

@@ -1,158 +1,166 @@
-"""append_tokens as a pure operator: what the grown layers compute, held against the float64 reference kernel."""
+"""append_tokens on parameters: what the grown layers compute, held against the float64 reference kernel."""
 
 import copy
-import math
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tokenformer.errors import UserError
-from tokenformer.growth.append_tokens import AppendTokens, projection_of
+from tokenformer.growth.append_tokens import AppendTokens, GrowingParameter
 from tokenformer.growth.operator import GrowthContext
 from tokenformer.kernels import pattention
-from tokenformer.model.config import PROJECTIONS, TokenformerConfig, TokenSegment
-from tokenformer.model.flops import tokenformer_size
+from tokenformer.model.config import LayerTokens, TokenformerConfig
 
-CONFIG = TokenformerConfig(
-    hidden_size=8,
-    num_hidden_layers=2,
-    num_attention_heads=2,
-    num_key_value_heads=1,
-    qkv_tokens=8,
-    output_tokens=12,
-    feed_forward_tokens=20,
-    vocab_size=32,
-    max_position_embeddings=16,
-)
-# Module, its projection, and the width of its output.
+# Module, and the width of its output.
 PATTENTIONS = {
-    "attention.query": ("qkv", 8),
-    "attention.key": ("qkv", 4),
-    "attention.value": ("qkv", 4),
-    "attention.output": ("output", 8),
-    "feed_forward.pattention": ("feed_forward", 8),
+    "attention.qkv.query": 8,
+    "attention.qkv.key": 4,
+    "attention.qkv.value": 4,
+    "attention.output": 8,
+    "feed_forward.pattention": 8,
 }
+SIDES = ("key_tokens", "value_tokens")
 EXACT = [{"new_tokens": "zero_values"}, {"new_tokens": "zero_keys"}]
 OTHER = "model.final_norm.pp_block.weight"
+THETAS, TAUS = ("l2_norm_gelu", "gelu_l2_norm", "softmax"), ("fixed", "learned", "current")
 factors = st.sampled_from([1.0, 1.25, 1.5, 2.0, 3.0])
 
 
+def config_with(**changes) -> TokenformerConfig:
+    tokens = {"qkv_tokens": 8, "output_tokens": 12, "feed_forward_tokens": 20}
+    shape = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1}
+    return TokenformerConfig(**{**tokens, **shape, "vocab_size": 32, "max_position_embeddings": 16, **changes})
+
+
+CONFIG = config_with()
+
+
+def modules() -> list[str]:
+    return [f"model.decoder.{layer}.pp_block.{module}" for layer in range(2) for module in PATTENTIONS]
+
+
+def segments_of(config, module: str) -> list:
+    parameter = GrowingParameter.from_name(f"{module}.key_tokens")
+    return config.segments(parameter.projection, parameter.layer)
+
+
 def random_parameters(config, seed=0) -> dict[str, torch.Tensor]:
-    """Keys and values of two layers, and one parameter that is neither."""
+    """Those of every Pattention, and one that is of none."""
     generator = torch.Generator().manual_seed(seed)
     parameters = {OTHER: torch.randn(8, generator=generator, dtype=torch.float64)}
-    for layer in range(2):
-        for module, (projection, width) in PATTENTIONS.items():
-            for side, features in (("key", 8), ("value", width)):
-                shape = config.tokens(projection), features
-                name = f"model.decoder.{layer}.pp_block.{module}.{side}_tokens"
-                parameters[name] = torch.randn(shape, generator=generator, dtype=torch.float64)
+    for module in modules():
+        segments = segments_of(config, module)
+        rows, width = sum(segment.tokens for segment in segments), PATTENTIONS[module.partition("pp_block.")[2]]
+        for side, features in zip(SIDES, (8, width), strict=True):
+            parameters[f"{module}.{side}"] = torch.randn(rows, features, generator=generator, dtype=torch.float64)
+        if config.tau == "learned":
+            parameters[f"{module}.tau"] = torch.rand(len(segments), generator=generator, dtype=torch.float64) + 1
     return parameters
 
 
-def context(stage=1, seed=5, shard=(0, 1), scale=0.5) -> GrowthContext:
-    return GrowthContext(seed, stage, shard, root_mean_square=lambda name: scale)
-
-
-def grow(parameters, operator, config, **of_context):
+def grow(parameters, operator, config, stage=1, seed=5, scale=0.5):
     after = operator.grown_config(config)
-    of_context = context(**of_context)
-    grown = {name: operator.grown_parameter(name, old, config, after, of_context) for name, old in parameters.items()}
-    return grown, after
+    context = GrowthContext(seed, stage, shard=(0, 1), root_mean_square=lambda name: scale)
+    return {
+        name: operator.grown_parameter(name, old, config, after, context) for name, old in parameters.items()
+    }, after
 
 
 def outputs(parameters, config) -> dict[str, torch.Tensor]:
     """What every Pattention makes of the same inputs."""
     x = torch.randn(3, 5, 8, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
     result = {}
-    for layer in range(2):
-        for module, (projection, _) in PATTENTIONS.items():
-            name, segments = f"model.decoder.{layer}.pp_block.{module}", config.segments(projection)
-            result[name] = pattention(
-                x,
-                parameters[f"{name}.key_tokens"],
-                parameters[f"{name}.value_tokens"],
-                segments=[segment.tokens for segment in segments],
-                tau=[segment.tau for segment in segments],
-                eps=config.pattention_eps,
-                gelu=config.gelu,
-                backend="reference",
-            )
+    for module in modules():
+        segments = segments_of(config, module)
+        result[module] = pattention(
+            x,
+            *(parameters[f"{module}.{side}"] for side in SIDES),
+            segments=[segment.tokens for segment in segments],
+            tau=parameters.get(f"{module}.tau", [segment.tau for segment in segments]),
+            eps=config.pattention_eps,
+            variant=config.theta,
+            gelu=config.gelu,
+            backend="reference",
+        )
     return result
 
 
-def assert_same_function(before, after):
-    for name, expected in before.items():
-        torch.testing.assert_close(after[name], expected, rtol=1e-12, atol=1e-14, msg=name)
+def largest_change(before, after) -> float:
+    """Relative, over all modules."""
+    return max(((after[module] - old).norm() / old.norm()).item() for module, old in before.items())
 
 
 @settings(max_examples=25, deadline=None)
 @given(qkv=factors, output=factors, feed_forward=st.sampled_from([1.25, 2.0, 5.0]), exact=st.sampled_from(EXACT))
 def test_growth_keeps_the_function(qkv, output, feed_forward, exact):
     operator = AppendTokens(qkv=qkv, output=output, feed_forward=feed_forward, **exact)
-    assert operator.exact
+    assert operator.is_exact(CONFIG)
     parameters = random_parameters(CONFIG)
-    grown, after = grow(parameters, operator, CONFIG)
-    assert_same_function(outputs(parameters, CONFIG), outputs(grown, after))
+    assert largest_change(outputs(parameters, CONFIG), outputs(*grow(parameters, operator, CONFIG))) < 1e-12
 
 
-def test_zero_values_in_a_shared_norm_change_the_function_and_say_so():
-    operator = AppendTokens(new_tokens="zero_values", norm="shared")
-    assert not operator.exact
-    parameters = random_parameters(CONFIG)
-    grown, after = grow(parameters, operator, CONFIG)
-    for name, old in outputs(parameters, CONFIG).items():
-        assert (outputs(grown, after)[name] - old).norm() > 0.01 * old.norm()
+@pytest.mark.parametrize("kind", [*EXACT, {"new_tokens": "zero_values", "norm": "shared"}], ids=lambda kind: str(kind))
+@pytest.mark.parametrize("tau", TAUS)
+@pytest.mark.parametrize("theta", THETAS)
+def test_the_operator_says_whether_it_keeps_the_function(theta, tau, kind):
+    config, operator = config_with(theta=theta, tau=tau), AppendTokens(**kind)
+    parameters = random_parameters(config)
+    change = largest_change(outputs(parameters, config), outputs(*grow(parameters, operator, config)))
+    assert change < 1e-12 if operator.is_exact(config) else change > 1e-2
+    shared = operator.norm == "shared" or kind["new_tokens"] == "zero_keys"
+    is_official = shared and (theta == "softmax" or tau == "current")
+    assert operator.is_exact(config) == (operator.norm != "shared" and not is_official)
 
 
+@pytest.mark.parametrize("tau", TAUS[:2])
 @pytest.mark.parametrize("first", EXACT)
 @pytest.mark.parametrize("second", EXACT)
-def test_a_second_event_keeps_the_function_that_was_learned_since_the_first(first, second):
-    grown, config = grow(random_parameters(CONFIG), AppendTokens(**first), CONFIG)
+def test_a_second_event_keeps_what_was_learned_since_the_first(first, second, tau):
+    start = config_with(tau=tau, layer_tokens=[LayerTokens(1, qkv_tokens=4)])
+    grown, config = grow(random_parameters(start), AppendTokens(**first), start)
     trained = {name: old + 0.1 * torch.randn_like(old) for name, old in grown.items()}
     again, after = grow(trained, AppendTokens(**second), config, stage=2)
-    assert_same_function(outputs(trained, config), outputs(again, after))
-    assert after.tokens("qkv") == 4 * CONFIG.tokens("qkv")
+    assert largest_change(outputs(trained, config), outputs(again, after)) < 1e-12
+    assert (after.tokens("qkv", 0), after.tokens("qkv", 1)) == (32, 16)
 
 
+@pytest.mark.parametrize("theta", THETAS[:2])
 @pytest.mark.parametrize("exact", EXACT)
-def test_new_tokens_learn(exact):
+def test_new_tokens_learn(exact, theta):
     """One side gets a gradient at once, and after a step so does the other; the rows differ."""
-    old = CONFIG.tokens("feed_forward")
-    grown, config = grow(random_parameters(CONFIG), AppendTokens(**exact), CONFIG)
-    name = "model.decoder.0.pp_block.feed_forward.pattention"
-    sides = {side: f"{name}.{side}_tokens" for side in ("key", "value")}
-    silent = "value" if exact["new_tokens"] == "zero_keys" else "key"
+    start = config_with(theta=theta)
+    grown, config = grow(random_parameters(start), AppendTokens(**exact), start)
+    module, old = modules()[-1], start.tokens("feed_forward")
+    silent = "value_tokens" if exact["new_tokens"] == "zero_keys" else "key_tokens"
     for step in (1, 2):
-        leaves = {parameter: grown[parameter].clone().requires_grad_() for parameter in sides.values()}
-        outputs(grown | leaves, config)[name].square().sum().backward()
-        for side, parameter in sides.items():
-            gradient = leaves[parameter].grad[old:]
+        leaves = {f"{module}.{side}": grown[f"{module}.{side}"].clone().requires_grad_() for side in SIDES}
+        outputs(grown | leaves, config)[module].square().sum().backward()
+        for side in SIDES:
+            gradient = leaves[f"{module}.{side}"].grad[old:]
             if step == 1 and side == silent:
                 assert not gradient.any()
             else:
                 assert (gradient.norm(dim=1) > 0).all()
                 assert len(gradient.unique(dim=0)) == len(gradient)
-        grown = grown | {parameter: (leaf - 0.01 * leaf.grad).detach() for parameter, leaf in leaves.items()}
+        grown = grown | {name: (leaf - 0.01 * leaf.grad).detach() for name, leaf in leaves.items()}
 
 
 def test_exactly_one_side_is_zero_and_the_other_has_the_scale_of_the_old_rows():
-    config = TokenformerConfig(**{**vars(CONFIG), "feed_forward_tokens": 2000})
-    for new_tokens, zero in (("zero_values", "value"), ("zero_keys", "key")):
+    config = config_with(feed_forward_tokens=2000)
+    for new_tokens, zero in (("zero_values", "value_tokens"), ("zero_keys", "key_tokens")):
         grown, _ = grow(random_parameters(config), AppendTokens(new_tokens=new_tokens), config, scale=0.03)
-        for side in ("key", "value"):
-            new = grown[f"model.decoder.1.pp_block.feed_forward.pattention.{side}_tokens"][2000:]
-            expected = 0 if side == zero else 0.03
-            assert new.square().mean().sqrt().item() == pytest.approx(expected, rel=0.05)
+        for side in SIDES:
+            new = grown[f"{modules()[-1]}.{side}"][2000:]
+            assert new.square().mean().sqrt().item() == pytest.approx(0 if side == zero else 0.03, rel=0.05)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_old_rows_and_other_parameters_stay_bit_for_bit(dtype):
-    parameters = {name: old.to(dtype) for name, old in random_parameters(CONFIG).items()}
+    config = config_with(tau="learned")
+    parameters = {name: old.to(dtype) for name, old in random_parameters(config).items()}
     kept = copy.deepcopy(parameters)
-    grown, _ = grow(parameters, AppendTokens(), CONFIG)
+    grown, _ = grow(parameters, AppendTokens(), config)
     for name, old in kept.items():
         assert torch.equal(grown[name][: len(old)], old) and grown[name].dtype == dtype
         assert torch.equal(parameters[name], old)
@@ -161,13 +169,14 @@ def test_old_rows_and_other_parameters_stay_bit_for_bit(dtype):
 
 @pytest.mark.parametrize("exact", EXACT)
 def test_moments_of_old_rows_stay_bit_for_bit_and_new_ones_are_zero(exact):
-    operator = AppendTokens(output=1, **exact)
-    after = operator.grown_config(CONFIG)
-    for name, old in random_parameters(CONFIG).items():
-        grown = operator.grown_moment(name, old, CONFIG, after)
-        assert grown.shape == operator.grown_parameter(name, old, CONFIG, after, context()).shape
-        assert torch.equal(grown[: len(old)], old)
-        assert not grown[len(old) :].any()
+    config, operator = config_with(tau="learned"), AppendTokens(output=1, **exact)
+    parameters = random_parameters(config)
+    grown, after = grow(parameters, operator, config)
+    for name, old in parameters.items():
+        moment = operator.grown_moment(name, old, config, after)
+        assert moment.shape == grown[name].shape
+        assert torch.equal(moment[: len(old)], old)
+        assert not moment[len(old) :].any()
 
 
 def test_what_is_drawn_depends_on_seed_stage_and_name_alone():
@@ -180,87 +189,8 @@ def test_what_is_drawn_depends_on_seed_stage_and_name_alone():
     torch.manual_seed(0)
     first = drawn()
     torch.manual_seed(1)
+    state = torch.get_rng_state()
     assert all(torch.equal(a, b) for a, b in zip(first, drawn(), strict=True))
+    assert torch.equal(torch.get_rng_state(), state)
     different = [*first, *drawn(stage=2), *drawn(seed=6)]
     assert len(torch.stack(different).flatten(1).unique(dim=0)) == len(different)
-
-
-def test_drawing_leaves_the_global_generator_alone():
-    torch.manual_seed(3)
-    state = torch.get_rng_state()
-    grow(random_parameters(CONFIG), AppendTokens(), CONFIG)
-    assert torch.equal(torch.get_rng_state(), state)
-
-
-def test_the_segments_of_the_grown_config():
-    own = AppendTokens(factor=2, output=1, feed_forward=1.5).grown_config(CONFIG)
-    assert own.segments("qkv") == [TokenSegment(8, math.sqrt(8))] * 2
-    assert own.segments("output") == [TokenSegment(12, math.sqrt(12))]
-    assert own.segments("feed_forward") == [TokenSegment(20, math.sqrt(20)), TokenSegment(10, math.sqrt(10))]
-    shared = AppendTokens(factor=2, new_tokens="zero_keys").grown_config(own)
-    assert shared.segments("qkv") == [TokenSegment(8, math.sqrt(8)), TokenSegment(24, math.sqrt(8))]
-
-
-def test_the_old_config_stays_as_it_was():
-    before = copy.deepcopy(CONFIG)
-    once = AppendTokens().grown_config(CONFIG)
-    kept = copy.deepcopy(once)
-    for exact in EXACT:
-        AppendTokens(**exact).grown_config(once)
-    assert before == CONFIG and kept == once
-
-
-@settings(max_examples=40, deadline=None)
-@given(qkv=factors, output=factors, feed_forward=st.sampled_from([1.25, 2.0]), exact=st.sampled_from(EXACT))
-def test_parameters_and_flops_of_the_grown_config(qkv, output, feed_forward, exact):
-    operator = AppendTokens(qkv=qkv, output=output, feed_forward=feed_forward, **exact)
-    after = operator.grown_config(CONFIG)
-    grown, old = grow(random_parameters(CONFIG), operator, CONFIG)[0], random_parameters(CONFIG)
-    added = sum(grown[name].numel() - old[name].numel() for name in old)
-    before_size, after_size = tokenformer_size(CONFIG), tokenformer_size(after)
-    assert after_size.parameters - before_size.parameters == added > 0
-    forward = after_size.forward_flops_per_token(16) - before_size.forward_flops_per_token(16)
-    training = after_size.training_flops_per_token(16) - before_size.training_flops_per_token(16)
-    assert (forward, training) == (2 * added, 6 * added)
-    for projection, factor in zip(PROJECTIONS, (qkv, output, feed_forward), strict=True):
-        assert after.tokens(projection) == round(CONFIG.tokens(projection) * factor)
-
-
-@pytest.mark.parametrize(
-    ("settings_", "message"),
-    [
-        ({"new_tokens": "zero_both"}, "choose zero_values or zero_keys"),
-        ({"new_tokens": "random"}, "choose zero_values or zero_keys"),
-        ({"norm": "none"}, "choose own or shared"),
-        ({"new_tokens": "zero_keys", "norm": "own"}, "use norm: shared"),
-        ({"factor": 0.5}, "cannot shrink"),
-        ({"factor": 1}, "or stand still"),
-        ({"output": 0.99}, "cannot shrink"),
-        ({"factor": -2}, "cannot shrink"),
-        ({"factor": math.nan}, "factor"),
-        ({"factor": math.inf}, "factor"),
-    ],
-)
-def test_settings_that_lose_something_are_refused(settings_, message):
-    with pytest.raises(UserError, match=message):
-        AppendTokens(**settings_)
-
-
-def test_a_factor_too_small_to_add_a_token_is_refused():
-    with pytest.raises(UserError, match="stand still"):
-        AppendTokens(factor=1.01).grown_config(CONFIG)
-
-
-@pytest.mark.parametrize(
-    ("name", "projection"),
-    [
-        ("model.decoder.0.pp_block.attention.key.value_tokens", "qkv"),
-        ("model.decoder.0.pp_block.attention.value.key_tokens", "qkv"),
-        ("model.decoder.11.pp_block.attention.output.key_tokens", "output"),
-        ("model.decoder.0.pp_block.feed_forward.pattention.value_tokens", "feed_forward"),
-        ("model.decoder.0.pp_block.attention_norm.weight", None),
-        ("model.lm_head.pp_block.weight", None),
-    ],
-)
-def test_the_projection_of_a_parameter_by_its_name(name, projection):
-    assert projection_of(name) == projection

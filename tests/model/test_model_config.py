@@ -1,5 +1,6 @@
 """TokenformerConfig: defaults, segments, and what it refuses."""
 
+import dataclasses
 import math
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from tokenformer.errors import UserError
 from tokenformer.model.building import model_config_from
-from tokenformer.model.config import PROJECTIONS, TokenSegment, segments_of
+from tokenformer.model.config import PROJECTIONS, LayerTokens, TokenSegment, segments_of
 
 REQUIRED = {
     "hidden_size",
@@ -36,6 +37,14 @@ def test_segments_keep_the_tau_that_is_stored(tokenformer_config):
     assert segments_of(config.segments("output")) == segments
 
 
+def test_layers_may_have_tokens_of_their_own(tokenformer_config):
+    config = tokenformer_config(layer_tokens=[LayerTokens(1, qkv_tokens=16, output_tokens=[TokenSegment(5, 1.5)])])
+    assert [config.tokens("qkv", layer) for layer in (0, 1)] == [10, 16]
+    assert config.segments("qkv", 1) == [TokenSegment(16, 4.0)]
+    assert config.segments("output", 1) == [TokenSegment(5, 1.5)]
+    assert config.segments("feed_forward", 1) == config.segments("feed_forward", 0)
+
+
 @given(heads=st.integers(1, 8), head_size=st.integers(1, 32), fraction=st.floats(0, 1))
 def test_the_rotary_size_is_the_largest_even_number_within_the_fraction(tokenformer_config, heads, head_size, fraction):
     config = tokenformer_config(hidden_size=heads * head_size, num_attention_heads=heads, rotary_fraction=fraction)
@@ -58,6 +67,18 @@ def test_key_value_heads_default_to_the_heads(tokenformer_config):
         ({"final_norm": "none"}, ["final_norm is 'none'", "layer_norm, rms_norm"]),
         ({"gelu": "relu"}, ["gelu is 'relu'", "erf, tanh"]),
         ({"kernel": "fast"}, ["kernel is 'fast'", "auto, torch, reference"]),
+        ({"theta": "relu"}, ["theta is 'relu'", "l2_norm_gelu, gelu_l2_norm, softmax"]),
+        ({"tau": 3.0}, ["tau is 3.0", "fixed, learned, current"]),
+        ({"qkv_layer": "swiglu"}, ["qkv_layer is 'swiglu'", "pattention, linear"]),
+        ({"output_layer": "swiglu"}, ["output_layer is 'swiglu'", "pattention, linear"]),
+        ({"feed_forward_layer": "linear"}, ["feed_forward_layer is 'linear'", "pattention, swiglu"]),
+        ({"feed_forward_layer": "swiglu"}, ["feed_forward_layer swiglu needs", "swiglu_width"]),
+        ({"feed_forward_layer": "swiglu", "swiglu_width": -8}, ["swiglu_width"]),
+        ({"initialization": "zero"}, ["initialization is 'zero'", "official, fan_in"]),
+        ({"document_mask": True}, ["document_mask needs", "eos_token_id"]),
+        ({"layer_tokens": [LayerTokens(2, qkv_tokens=4)]}, ["layer_tokens", "[2]", "0 to 1"]),
+        ({"layer_tokens": [LayerTokens(1), LayerTokens(1)]}, ["layer_tokens", "[1, 1]", "at most once"]),
+        ({"layer_tokens": [LayerTokens(1, qkv_tokens=0)]}, ["qkv_tokens", "0 tokens"]),
         ({"pattention_eps": -1e-6}, ["pattention_eps is -1e-06", "0 or more"]),
         ({"pattention_eps": math.nan}, ["pattention_eps is nan", "0 or more"]),
         ({"rotary_fraction": -0.1}, ["rotary_fraction is -0.1", "between 0 and 1"]),
@@ -91,11 +112,12 @@ def test_a_block_of_a_yaml_becomes_a_config(block, tokenformer_config):
     assert model_config_from(block, "tokenformer", "run.yaml") == tokenformer_config()
 
 
-def test_a_grown_config_comes_back_from_its_yaml(block, tokenformer_config):
-    block["qkv_tokens"] = [{"tokens": 10, "tau": 3.5}, {"tokens": 6, "tau": 2.0}]
-    config = model_config_from(block | {"rotary_fraction": 0.5}, "tokenformer", "run.yaml")
-    assert config == tokenformer_config(qkv_tokens=[TokenSegment(10, 3.5), TokenSegment(6, 2.0)])
-    assert all(config.segments(projection) for projection in PROJECTIONS)
+def test_a_grown_config_comes_back_from_its_mapping(tokenformer_config):
+    grown = tokenformer_config(
+        qkv_tokens=[TokenSegment(10, 3.5), TokenSegment(6, 2.0)], layer_tokens=[LayerTokens(1, output_tokens=7)]
+    )
+    assert model_config_from(dataclasses.asdict(grown), "tokenformer", "run.yaml") == grown
+    assert all(grown.segments(projection) for projection in PROJECTIONS)
 
 
 @pytest.mark.parametrize("key", sorted(REQUIRED))

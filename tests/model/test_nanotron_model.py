@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from tokenformer.growth.append_tokens import AppendTokens, projection_of
+from tokenformer.growth.append_tokens import AppendTokens, GrowingParameter
 from tokenformer.growth.operator import GrowthContext
+from tokenformer.model.config import LayerTokens
 from tokenformer.model.flops import tokenformer_size
 
 
@@ -19,21 +20,23 @@ def test_the_config_of_a_yaml_finds_the_model(model, tokenformer_config):
     assert CONFIG_TO_MODEL_CLASS[type(tokenformer_config()).__name__] is type(model)
 
 
-def test_growth_knows_every_parameter_by_its_name(model):
-    projections = set()
+def test_growth_knows_every_parameter_by_its_name(build, tokenformer_config):
+    model = build(tokenformer_config(tau="learned", layer_tokens=[LayerTokens(1, qkv_tokens=6)]))
+    found = set()
     for name, parameter in model.named_parameters():
-        projection = projection_of(name)
-        projections.add(projection)
-        assert (projection is not None) == name.endswith(("key_tokens", "value_tokens"))
-        if projection is not None:
-            assert len(parameter) == model.config.tokens(projection)
-    assert projections == {None, "qkv", "output", "feed_forward"}
+        growing = GrowingParameter.from_name(name)
+        assert (growing is not None) == name.endswith(("key_tokens", "value_tokens", "tau"))
+        if growing is not None:
+            segments = model.config.segments(growing.projection, growing.layer)
+            assert len(parameter) == (len(segments) if growing.kind == "tau" else sum(s.tokens for s in segments))
+            found.add((growing.projection, growing.layer, growing.kind))
+    assert len(found) == 3 * 2 * 3
 
 
-def test_every_parameter_token_is_marked_as_sharded_and_nothing_else_of_a_block_is(model):
+def test_parameter_tokens_alone_are_sharded(model):
     for name, parameter in model.named_parameters():
         if ".decoder." in name:
-            assert parameter.is_sharded == (projection_of(name) is not None)
+            assert parameter.is_sharded == name.endswith(("key_tokens", "value_tokens"))
 
 
 @pytest.mark.parametrize("exact", [{"new_tokens": "zero_values"}, {"new_tokens": "zero_keys"}])

@@ -15,6 +15,7 @@ keys enter the sum of squares that the old tokens are divided by; it is offered 
 import dataclasses
 import hashlib
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,24 +23,35 @@ import torch
 
 from tokenformer.errors import UserError
 from tokenformer.growth.operator import GrowthContext
-from tokenformer.model.config import PROJECTIONS, TokenformerConfig, TokenSegment
+from tokenformer.model.config import PROJECTIONS, TokenformerConfig, TokenSegment, segments_of
 
-_PROJECTION_OF_MODULE = {
-    "query": "qkv",
-    "key": "qkv",
-    "value": "qkv",
-    "output": "output",
-    "feed_forward": "feed_forward",
-}
+_GROWING = re.compile(
+    r"\.decoder\.(\d+)\..*\.(query|key|value|output|feed_forward)\b.*\.(key_tokens|value_tokens|tau)$"
+)
 
 
-def projection_of(parameter_name: str) -> str | None:
-    """ "qkv", "output" or "feed_forward" for a parameter of a Pattention, None for any other."""
-    path = parameter_name.split(".")
-    if path[-1] not in ("key_tokens", "value_tokens"):
-        return None
-    modules = [part for part in path[:-1] if part in _PROJECTION_OF_MODULE]
-    return _PROJECTION_OF_MODULE[modules[-1]]
+@dataclass(frozen=True)
+class GrowingParameter:
+    """Which Pattention a parameter belongs to, read off its name.
+
+    Args:
+        projection: "qkv", "output" or "feed_forward".
+        layer: index of the block.
+        kind: "key_tokens", "value_tokens" or "tau".
+    """
+
+    projection: str
+    layer: int
+    kind: str
+
+    @classmethod
+    def from_name(cls, name: str) -> "GrowingParameter | None":
+        """None for a parameter that no Pattention has."""
+        match = _GROWING.search(name)
+        if match is None:
+            return None
+        layer, module, kind = match.groups()
+        return cls("qkv" if module in ("query", "key", "value") else module, int(layer), kind)
 
 
 def _generator(context: GrowthContext, name: str) -> torch.Generator:
@@ -83,31 +95,44 @@ class AppendTokens:
     def own_norm(self) -> bool:
         return (self.norm or ("own" if self.new_tokens == "zero_values" else "shared")) == "own"
 
-    @property
-    def exact(self) -> bool:
-        return self.own_norm or self.new_tokens == "zero_keys"
+    def is_exact(self, config: TokenformerConfig) -> bool:
+        """Whether a model of this config computes the same function after growth, to rounding.
+
+        A norm of their own isolates new tokens. In a shared one zero keys leave the sums of squares as they are, but a
+        tau that follows the number of tokens changes, and softmax gives a zero score weight.
+        """
+        if self.own_norm:
+            return True
+        return self.new_tokens == "zero_keys" and config.tau != "current" and config.theta != "softmax"
 
     def factor_of(self, projection: str) -> float:
         own = getattr(self, projection)
         return self.factor if own is None else own
 
-    def _grown_segments(self, config: TokenformerConfig, projection: str) -> list[TokenSegment]:
-        segments, present = config.segments(projection), config.tokens(projection)
+    def _grown(self, config: TokenformerConfig, projection: str, tokens: Any) -> Any:
+        """Grown segments of one projection, from its number of tokens or segments."""
+        segments = segments_of(tokens)
+        present = sum(segment.tokens for segment in segments)
         new = round(present * self.factor_of(projection)) - present
-        if new == 0:
-            return segments
+        if new == 0 or not config.is_pattention(projection):
+            return tokens
         if self.own_norm:
             return [*segments, TokenSegment(new, math.sqrt(new))]
         last = segments[-1]
-        return [*segments[:-1], TokenSegment(last.tokens + new, last.tau)]
+        tau = math.sqrt(last.tokens + new) if config.tau == "current" else last.tau
+        return [*segments[:-1], TokenSegment(last.tokens + new, tau)]
 
     def grown_config(self, config: TokenformerConfig) -> TokenformerConfig:
-        grown = {f"{projection}_tokens": self._grown_segments(config, projection) for projection in PROJECTIONS}
-        return dataclasses.replace(config, **grown)
+        def grown_fields(holder: Any) -> dict[str, Any]:
+            present = {projection: getattr(holder, f"{projection}_tokens") for projection in PROJECTIONS}
+            return {
+                f"{projection}_tokens": self._grown(config, projection, tokens)
+                for projection, tokens in present.items()
+                if tokens is not None
+            }
 
-    def _new_rows(self, name: str, before: Any, after: Any) -> int:
-        projection = projection_of(name)
-        return 0 if projection is None else after.tokens(projection) - before.tokens(projection)
+        layers = [dataclasses.replace(layer, **grown_fields(layer)) for layer in config.layer_tokens]
+        return dataclasses.replace(config, layer_tokens=layers, **grown_fields(config))
 
     def grown_parameter(
         self,
@@ -117,13 +142,18 @@ class AppendTokens:
         after: TokenformerConfig,
         context: GrowthContext,
     ) -> torch.Tensor:
-        new = self._new_rows(name, before, after)
+        parameter = GrowingParameter.from_name(name)
+        if parameter is None:
+            return old
+        if parameter.kind == "tau":
+            new_taus = [segment.tau for segment in after.segments(parameter.projection, parameter.layer)[len(old) :]]
+            return torch.cat([old, old.new_tensor(new_taus)])
+        new = _new_tokens(parameter, before, after)
         if new == 0:
             return old
         rank, ranks = context.shard
         share = new // ranks
-        is_zero = name.endswith("key_tokens") == (self.new_tokens == "zero_keys")
-        if is_zero:
+        if (parameter.kind == "key_tokens") == (self.new_tokens == "zero_keys"):
             rows = torch.zeros(share, old.shape[1])
         else:
             whole = torch.randn(new, old.shape[1], generator=_generator(context, name))
@@ -134,8 +164,17 @@ class AppendTokens:
         self, name: str, old: torch.Tensor, before: TokenformerConfig, after: TokenformerConfig
     ) -> torch.Tensor:
         """Old rows as they are, zero for the new ones."""
-        new = self._new_rows(name, before, after)
-        if new == 0:
+        parameter = GrowingParameter.from_name(name)
+        if parameter is None:
             return old
-        share = old.shape[0] * new // before.tokens(projection_of(name))
-        return torch.cat([old, old.new_zeros(share, old.shape[1])])
+        if parameter.kind == "tau":
+            size = len(after.segments(parameter.projection, parameter.layer))
+        else:
+            present = before.tokens(parameter.projection, parameter.layer)
+            size = old.shape[0] * (present + _new_tokens(parameter, before, after)) // present
+        return torch.cat([old, old.new_zeros(size - old.shape[0], *old.shape[1:])])
+
+
+def _new_tokens(parameter: GrowingParameter, before: TokenformerConfig, after: TokenformerConfig) -> int:
+    where = parameter.projection, parameter.layer
+    return after.tokens(*where) - before.tokens(*where)

@@ -29,7 +29,9 @@ class GrowthOperator(Protocol):
 
     name: str
     model_type: str
-    exact: bool  # whether the grown model computes the same function, to rounding
+
+    def is_exact(self, config: Any) -> bool:
+        """Whether a model of this config computes the same function after growth, to rounding."""
 
     def grown_config(self, config: Any) -> Any:
         """The config of the grown model; the old one is not changed."""

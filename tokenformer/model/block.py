@@ -3,6 +3,7 @@
 import torch
 from nanotron import distributed as dist
 from nanotron.parallel.tensor_parallel.enum import TensorParallelLinearMode
+from nanotron.parallel.tensor_parallel.nn import TensorParallelColumnLinear, TensorParallelRowLinear
 from torch import nn
 from torch.nn import functional
 
@@ -27,12 +28,12 @@ class Norm(nn.Module):
         return functional.rms_norm(input, input.shape[-1:], self.weight, self.eps)
 
 
-class FeedForward(nn.Module):
-    """The feed-forward layer: one Pattention."""
+class PattentionFeedForward(nn.Module):
+    """The feed-forward layer as one Pattention."""
 
-    def __init__(self, config: TokenformerConfig, mode: TensorParallelLinearMode, pg: dist.ProcessGroup):
+    def __init__(self, config: TokenformerConfig, layer: int, mode: TensorParallelLinearMode, pg: dist.ProcessGroup):
         super().__init__()
-        self.pattention = Pattention(config, "feed_forward", config.hidden_size, config.hidden_size, pg)
+        self.pattention = Pattention(config, "feed_forward", layer, config.hidden_size, config.hidden_size, pg)
         self.mode, self.pg = mode, pg
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
@@ -40,18 +41,37 @@ class FeedForward(nn.Module):
         return reduced_output(partial, self.mode, self.pg)
 
 
-class TokenformerBlock(nn.Module):
-    """Pre-norm residual block on the stream [length, batch, hidden]."""
+class SwiGLU(nn.Module):
+    """`W_down (silu(W_gate x) * W_up x)` (Shazeer 2020, arXiv:2002.05202), sharded over the width."""
 
     def __init__(self, config: TokenformerConfig, mode: TensorParallelLinearMode, pg: dist.ProcessGroup):
         super().__init__()
+        hidden, width = config.hidden_size, config.swiglu_width
+        self.gate = TensorParallelColumnLinear(hidden, width, pg=pg, mode=mode, bias=False)
+        self.up = TensorParallelColumnLinear(hidden, width, pg=pg, mode=mode, bias=False)
+        self.down = TensorParallelRowLinear(width, hidden, pg=pg, mode=mode, bias=False)
+
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        return self.down(functional.silu(self.gate(hidden_states)) * self.up(hidden_states))
+
+
+class TokenformerBlock(nn.Module):
+    """Pre-norm residual block on the stream [length, batch, hidden]."""
+
+    def __init__(self, config: TokenformerConfig, layer: int, mode: TensorParallelLinearMode, pg: dist.ProcessGroup):
+        super().__init__()
         norm = config.block_norm, config.hidden_size, config.norm_eps, config.block_norm_affine
         self.attention_norm = Norm(*norm)
-        self.attention = CausalSelfAttention(config, mode, pg)
+        self.attention = CausalSelfAttention(config, layer, mode, pg)
         self.feed_forward_norm = Norm(*norm)
-        self.feed_forward = FeedForward(config, mode, pg)
+        if config.is_pattention("feed_forward"):
+            self.feed_forward = PattentionFeedForward(config, layer, mode, pg)
+        else:
+            self.feed_forward = SwiGLU(config, mode, pg)
 
-    def forward(self, hidden_states: torch.Tensor) -> dict[str, torch.Tensor]:
-        hidden_states = hidden_states + self.attention(self.attention_norm(hidden_states))
+    def forward(self, hidden_states: torch.Tensor, **documents: torch.Tensor) -> dict[str, torch.Tensor]:
+        """With `document_mask` the block also takes and hands on `document_ids` [batch, length]."""
+        attended = self.attention(self.attention_norm(hidden_states), **documents)
+        hidden_states = hidden_states + attended
         hidden_states = hidden_states + self.feed_forward(self.feed_forward_norm(hidden_states))
-        return {"hidden_states": hidden_states}
+        return {"hidden_states": hidden_states, **documents}

@@ -18,7 +18,7 @@ class ModelSize:
     Args:
         parameters: all of them, a tied head counted once.
         non_embedding_parameters: those of the blocks and norms.
-        block_matrix_parameters: those of one block that are multiplied with every token.
+        block_matrix_parameters: those of all blocks that are multiplied with every token.
     """
 
     parameters: int
@@ -29,19 +29,18 @@ class ModelSize:
     vocabulary_size: int
 
     def forward_flops_per_token(self, sequence_length: int) -> int:
-        blocks = self.layers * (2 * self.block_matrix_parameters + 4 * self.hidden_size * sequence_length)
+        blocks = 2 * self.block_matrix_parameters + 4 * self.layers * self.hidden_size * sequence_length
         return blocks + 2 * self.hidden_size * self.vocabulary_size
 
     def training_flops_per_token(self, sequence_length: int) -> int:
         return 3 * self.forward_flops_per_token(sequence_length)
 
 
-def _model_size(config, block_matrices: int, block_norms: int, final_norm: int) -> ModelSize:
+def _model_size(config, block_matrices: int, other_parameters: int) -> ModelSize:
     embedding = config.vocab_size * config.hidden_size
-    blocks = config.num_hidden_layers * (block_matrices + block_norms) + final_norm
     return ModelSize(
-        parameters=blocks + embedding * (1 if config.tie_word_embeddings else 2),
-        non_embedding_parameters=blocks,
+        parameters=block_matrices + other_parameters + embedding * (1 if config.tie_word_embeddings else 2),
+        non_embedding_parameters=block_matrices + other_parameters,
         block_matrix_parameters=block_matrices,
         hidden_size=config.hidden_size,
         layers=config.num_hidden_layers,
@@ -53,25 +52,44 @@ def _norm_parameters(kind: str, hidden_size: int) -> int:
     return hidden_size * (2 if kind == "layer_norm" else 1)
 
 
+def _tokenformer_block(config, layer: int) -> tuple[int, int]:
+    """Matrix parameters of a block, and its learned tau."""
+    hidden, key_value = config.hidden_size, config.num_key_value_heads * config.head_size
+    features = {  # of each projection: inputs and outputs over its modules, and how many these are
+        "qkv": (3 * hidden + hidden + 2 * key_value, 3),
+        "output": (2 * hidden, 1),
+        "feed_forward": (2 * hidden, 1),
+    }
+    linear = {
+        "qkv": hidden * (hidden + 2 * key_value),
+        "output": hidden * hidden,
+        "feed_forward": 3 * hidden * (config.swiglu_width or 0),
+    }
+    matrices = taus = 0
+    for projection, (width, modules) in features.items():
+        if config.is_pattention(projection):
+            matrices += config.tokens(projection, layer) * width
+            taus += modules * len(config.segments(projection, layer))
+        else:
+            matrices += linear[projection]
+    return matrices, taus if config.tau == "learned" else 0
+
+
 def tokenformer_size(config) -> ModelSize:
     """Size of a `TokenformerConfig`."""
-    hidden, key_value = config.hidden_size, config.num_key_value_heads * config.head_size
-    matrices = (
-        config.tokens("qkv") * (hidden + hidden)  # query
-        + 2 * config.tokens("qkv") * (hidden + key_value)  # key and value
-        + config.tokens("output") * (hidden + hidden)
-        + config.tokens("feed_forward") * (hidden + hidden)
-    )
-    block_norms = 2 * _norm_parameters(config.block_norm, hidden) if config.block_norm_affine else 0
-    return _model_size(config, matrices, block_norms, _norm_parameters(config.final_norm, hidden))
+    blocks = [_tokenformer_block(config, layer) for layer in range(config.num_hidden_layers)]
+    block_norms = 2 * _norm_parameters(config.block_norm, config.hidden_size) if config.block_norm_affine else 0
+    others = sum(taus for _, taus in blocks) + block_norms * config.num_hidden_layers
+    others += _norm_parameters(config.final_norm, config.hidden_size)
+    return _model_size(config, sum(matrices for matrices, _ in blocks), others)
 
 
 def llama_size(config) -> ModelSize:
     """Size of Nanotron's `LlamaConfig`."""
-    hidden = config.hidden_size
+    hidden, layers = config.hidden_size, config.num_hidden_layers
     key_value = config.num_key_value_heads * (hidden // config.num_attention_heads)
     matrices = hidden * (2 * hidden + 2 * key_value) + 3 * hidden * config.intermediate_size
-    return _model_size(config, matrices, 2 * hidden, hidden)
+    return _model_size(config, layers * matrices, layers * 2 * hidden + hidden)
 
 
 SIZES = {"TokenformerConfig": tokenformer_size, "LlamaConfig": llama_size}

@@ -19,8 +19,24 @@ from tokenformer.model.block import Norm, TokenformerBlock
 from tokenformer.model.config import TokenformerConfig
 from tokenformer.model.flops import tokenformer_size
 from tokenformer.model.init import initialise
+from tokenformer.model.pattention import Pattention
 
 TensorOrPointer = torch.Tensor | TensorPointer
+
+
+class TokenEmbedding(Embedding):
+    """Nanotron's embedding; with `document_mask` it also numbers the documents of each sample."""
+
+    def __init__(self, tp_pg: dist.ProcessGroup, config: TokenformerConfig, parallel_config: ParallelismArgs | None):
+        super().__init__(tp_pg=tp_pg, config=config, parallel_config=parallel_config)
+        self.end_of_document = config.eos_token_id if config.document_mask else None
+
+    def forward(self, input_ids: torch.Tensor, input_mask: torch.Tensor) -> dict[str, torch.Tensor]:
+        output = super().forward(input_ids=input_ids, input_mask=input_mask)
+        if self.end_of_document is not None:
+            ends = (input_ids == self.end_of_document).int()
+            output["document_ids"] = ends.cumsum(-1) - ends  # the end token still belongs to its document
+        return output
 
 
 class TokenformerModel(nn.Module):
@@ -34,22 +50,23 @@ class TokenformerModel(nn.Module):
         asynchronous = parallel_config.tp_linear_async_communication if parallel_config else False
         pg = parallel_context.tp_pg
         self.p2p = P2P(parallel_context.pp_pg, device=torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+        documents = {"document_ids"} if config.document_mask else set()
         self.token_position_embeddings = PipelineBlock(
             p2p=self.p2p,
-            module_builder=Embedding,
+            module_builder=TokenEmbedding,
             module_kwargs={"tp_pg": pg, "config": config, "parallel_config": parallel_config},
             module_input_keys={"input_ids", "input_mask"},
-            module_output_keys={"input_embeds"},
+            module_output_keys={"input_embeds"} | documents,
         )
         self.decoder = nn.ModuleList(
             PipelineBlock(
                 p2p=self.p2p,
                 module_builder=TokenformerBlock,
-                module_kwargs={"config": config, "mode": mode, "pg": pg},
-                module_input_keys={"hidden_states"},
-                module_output_keys={"hidden_states"},
+                module_kwargs={"config": config, "layer": layer, "mode": mode, "pg": pg},
+                module_input_keys={"hidden_states"} | documents,
+                module_output_keys={"hidden_states"} | documents,
             )
-            for _ in range(config.num_hidden_layers)
+            for layer in range(config.num_hidden_layers)
         )
         self.final_norm = PipelineBlock(
             p2p=self.p2p,
@@ -80,10 +97,11 @@ class TokenformerModel(nn.Module):
 
     def forward(self, input_ids: TensorOrPointer, input_mask: TensorOrPointer) -> TensorOrPointer:
         """Ids and mask [batch, length] to this rank's logits [length, batch, vocabulary / tp]."""
-        hidden = self.token_position_embeddings(input_ids=input_ids, input_mask=input_mask)["input_embeds"]
+        stream = self.token_position_embeddings(input_ids=input_ids, input_mask=input_mask)
+        stream["hidden_states"] = stream.pop("input_embeds")
         for block in self.decoder:
-            hidden = block(hidden_states=hidden)["hidden_states"]
-        hidden = self.final_norm(input=hidden)["hidden_states"]
+            stream = block(**stream)
+        hidden = self.final_norm(input=stream["hidden_states"])["hidden_states"]
         return self.lm_head(x=hidden)["logits"]
 
 
@@ -153,7 +171,10 @@ class TokenformerForTraining(NanotronModel):
                     name = param.get_tied_info().get_full_name_from_module_id_to_prefix(module_id_to_prefix)
                 yield name, param
 
-        initialise(layout_independent_names(), self.config, config.model.init_method.std, config.general.seed)
+        tau = {
+            f"{name}.tau": module.stored_tau for name, module in self.named_modules() if isinstance(module, Pattention)
+        }
+        initialise(layout_independent_names(), self.config, config.model.init_method.std, config.general.seed, tau)
 
     def get_embeddings_lm_head_tied_names(self) -> list[str]:
         if not self.config.tie_word_embeddings:
@@ -164,7 +185,7 @@ class TokenformerForTraining(NanotronModel):
         """Cost a token of each kind of pipeline block, in parameters multiplied."""
         size = tokenformer_size(self.config)
         return {
-            TokenformerBlock: size.block_matrix_parameters,
+            TokenformerBlock: size.block_matrix_parameters // self.config.num_hidden_layers,
             TensorParallelColumnLinear: self.config.vocab_size * self.config.hidden_size,
         }
 

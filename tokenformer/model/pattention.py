@@ -14,38 +14,52 @@ class Pattention(nn.Module):
 
     `key_tokens` [n, d_in] and `value_tokens` [n, d_out] hold this rank's rows: an equal share of every segment, segment
     after segment. Over a tensor-parallel group of more than one rank the output is this rank's partial sum and the
-    caller reduces it.
+    caller reduces it. With `tau: learned` the parameter `tau` [segments] is whole on every rank.
     """
 
     def __init__(
-        self, config: TokenformerConfig, projection: str, in_features: int, out_features: int, pg: dist.ProcessGroup
+        self,
+        config: TokenformerConfig,
+        projection: str,
+        layer: int,
+        in_features: int,
+        out_features: int,
+        pg: dist.ProcessGroup,
     ):
         super().__init__()
-        segments = config.segments(projection)
+        segments = config.segments(projection, layer)
         self.segments = [segment.tokens // pg.size() for segment in segments]
-        self.tau = [segment.tau for segment in segments]
-        self.eps, self.gelu, self.kernel, self.pg = config.pattention_eps, config.gelu, config.kernel, pg
+        self.stored_tau = [segment.tau for segment in segments]
+        self.tau = nn.Parameter(torch.empty(len(segments))) if config.tau == "learned" else None
+        self.options = {
+            "eps": config.pattention_eps,
+            "variant": config.theta,
+            "gelu": config.gelu,
+            "segments": self.segments,
+            "backend": config.kernel,
+            "group": pg,
+        }
         chunks = tuple(segment.tokens for segment in segments)
-        self.key_tokens = self._sharded(torch.empty(sum(self.segments), in_features), chunks)
-        self.value_tokens = self._sharded(torch.empty(sum(self.segments), out_features), chunks)
+        self.key_tokens = self._sharded(torch.empty(sum(self.segments), in_features), chunks, pg)
+        self.value_tokens = self._sharded(torch.empty(sum(self.segments), out_features), chunks, pg)
+        self._tau_tensors: dict[torch.device, torch.Tensor] = {}
 
-    def _sharded(self, tensor: torch.Tensor, chunks: tuple[int, ...]) -> nn.Parameter:
+    @staticmethod
+    def _sharded(tensor: torch.Tensor, chunks: tuple[int, ...], pg: dist.ProcessGroup) -> nn.Parameter:
         split = SplitConfig(split_dim=0, contiguous_chunks=chunks)
-        return create_sharded_parameter_from_config(nn.Parameter(tensor), self.pg, split)
+        return create_sharded_parameter_from_config(nn.Parameter(tensor), pg, split)
+
+    def _tau(self, device: torch.device) -> torch.Tensor:
+        """tau [segments]; a stored one is made once a device, and is no buffer, since Nanotron would round it."""
+        if self.tau is not None:
+            return self.tau
+        if device not in self._tau_tensors:
+            self._tau_tensors[device] = torch.tensor(self.stored_tau, dtype=torch.float64, device=device)
+        return self._tau_tensors[device]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[.., d_in] to [.., d_out]."""
-        return pattention(
-            x,
-            self.key_tokens,
-            self.value_tokens,
-            tau=self.tau,
-            eps=self.eps,
-            gelu=self.gelu,
-            segments=self.segments,
-            backend=self.kernel,
-            group=self.pg,
-        )
+        return pattention(x, self.key_tokens, self.value_tokens, tau=self._tau(x.device), **self.options)
 
     def extra_repr(self) -> str:
-        return f"segments={self.segments}, tau={self.tau}"
+        return f"segments={self.segments}, tau={self.stored_tau}"

@@ -41,6 +41,11 @@ def scatter_heads(partial: torch.Tensor, heads: int, pg: dist.ProcessGroup) -> t
     return differentiable_reduce_scatter_sum(by_head.permute(2, 0, 1, 3), group=pg).permute(2, 0, 1, 3)
 
 
+def local_heads(projected: torch.Tensor, head_size: int) -> torch.Tensor:
+    """Heads side by side, [length, batch, local heads * head size], to [batch, local heads, length, head size]."""
+    return projected.unflatten(-1, (-1, head_size)).permute(1, 2, 0, 3)
+
+
 def gather_heads(attended: torch.Tensor, pg: dist.ProcessGroup) -> torch.Tensor:
     """This rank's heads [batch, local heads, length, head size] to all of them, [length, batch, heads * head size]."""
     if pg.size() == 1:

@@ -75,11 +75,12 @@ def _check_token_shards(model_configs: Sequence[Any], ranks: int) -> None:
     from tokenformer.model.config import PROJECTIONS
 
     for stage, model_config in enumerate(model_configs, start=1):
-        for projection in PROJECTIONS:
-            for segment in model_config.segments(projection):
-                if segment.tokens % ranks:
-                    below = segment.tokens // ranks * ranks
-                    raise UserError(
-                        f"stage {stage}: {projection}_tokens {segment.tokens} cannot be sharded over parallelism.tp "
-                        f"{ranks}; the nearest sizes are {below or ranks} and {below + ranks}"
-                    )
+        for layer in range(model_config.num_hidden_layers):
+            for projection in PROJECTIONS:
+                for segment in model_config.segments(projection, layer):
+                    if segment.tokens % ranks and model_config.is_pattention(projection):
+                        below = segment.tokens // ranks * ranks
+                        raise UserError(
+                            f"stage {stage}: {projection}_tokens {segment.tokens} of layer {layer} cannot be sharded "
+                            f"over parallelism.tp {ranks}; the nearest sizes are {below or ranks} and {below + ranks}"
+                        )

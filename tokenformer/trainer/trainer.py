@@ -132,7 +132,7 @@ class TokenformerTrainer(DistributedTrainer):
         reason = policy.reason(progress, self.event_steps) if policy else None
         if reason is None:
             return
-        stage, before = len(self.event_steps) + 1, self.size
+        stage, before, is_exact = len(self.event_steps) + 1, self.size, policy.operator.is_exact(self.model_config)
         loss_before = self.held_out.held_batch_loss(self.unwrapped_model)
         after = policy.operator.grown_config(self.model_config)
         grow(self, policy.operator, after, self.config.general.seed, stage)
@@ -151,7 +151,7 @@ class TokenformerTrainer(DistributedTrainer):
         self.growth_record.events.append(event)
         self.growth_record.model_config = asdict(after)
         self._report_event(event)
-        if policy.operator.exact and not abs(loss_after - loss_before) <= policy.tolerance:
+        if is_exact and not abs(loss_after - loss_before) <= policy.tolerance:
             raise RuntimeError(
                 f"growth event {stage} at step {progress.step} moved the held-batch loss from {loss_before} to "
                 f"{loss_after}, more than growth.tolerance {policy.tolerance}; the last checkpoint is as it was"
