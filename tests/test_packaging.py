@@ -23,6 +23,7 @@ NEED_NANOTRON = {
     "tokenformer.model.tensor_parallel",
     "tokenformer.trainer.dataloader",
     "tokenformer.trainer.live_growth",
+    "tokenformer.trainer.parameter_groups",
     "tokenformer.trainer.trainer",
     "tokenformer.trainer.validation",
 }

@@ -12,15 +12,17 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 MAKEFILE = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
 OURS = re.compile(r"(\w+=\S+ )*(\S+/)?(tokenformer|make|torchrun|python\S* -m tokenformer)( |$)")
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
 PROSE = re.sub(r"^```.*?^```", "", README, flags=re.DOTALL | re.MULTILINE)
 LINKS = {*re.findall(r"\]\(([^)\s]+)[^)]*\)", PROSE), *re.findall(r'(?:src|href)="([^"]+)"', PROSE)}
 
 
 def commands() -> list[str]:
-    """The lines of all code blocks that call us or make, lines that go on joined."""
-    blocks = re.findall(r"^```\w*\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
+    """What calls us or make: the lines of code blocks, lines that go on joined, and code inside of sentences."""
+    blocks = [block for language, block in BLOCKS if language != "python"]
     lines = [line.strip().removeprefix("$ ") for block in blocks for line in block.replace("\\\n", " ").splitlines()]
-    return [line for line in lines if OURS.match(line)]
+    inside = [" ".join(code.split()) for code in re.findall(r"`([^`]+)`", PROSE)]
+    return [line for line in lines + inside if OURS.match(line)]
 
 
 def words_of(command: str) -> list[str]:
@@ -65,6 +67,11 @@ def test_a_command_is_known(command):
         return
     if getattr(parsed, "config", None) is not None and parsed.config.parts[0] == "configs":
         assert (REPOSITORY / parsed.config).is_file()
+
+
+@pytest.mark.parametrize("code", [block for language, block in BLOCKS if language == "python"])
+def test_python_of_the_readme_runs(code):
+    exec(code, {})
 
 
 @pytest.mark.parametrize("target", sorted(LINKS))

@@ -56,7 +56,7 @@ def test_the_minimal_config_is_one(tmp_path):
         ("run: test", "run: 5", "general.run is 5; it must be of type str"),
         ("prepared}", "prepared}, seed: x", "data_stages.0.data.seed is 'x'; it must be of type int"),
         ("{run: test}", "test", "general must be a section with keys, not 'test'"),
-        ("{run: test}", "null", "general is None"),
+        ("{run: test}", "null", "general must be a section with keys, not None"),
         ("{run: test}", "[1]", "general must be a section with keys, not [1]"),
         (f"[{STAGE}]", STAGE, "data_stages must be a list"),
         (f"[{STAGE}]", "[]", "data_stages has 0 entries"),

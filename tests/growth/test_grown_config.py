@@ -4,7 +4,7 @@ import copy
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tokenformer.errors import UserError
@@ -65,6 +65,7 @@ def test_the_old_config_stays_as_it_was():
     assert before == config and kept == once
 
 
+@settings(deadline=None)
 @given(qkv=factors, output=factors, feed_forward=st.sampled_from([1.25, 2.0]), exact=st.sampled_from(EXACT))
 def test_parameters_and_flops_of_the_grown_config(qkv, output, feed_forward, exact):
     operator = AppendTokens(qkv=qkv, output=output, feed_forward=feed_forward, **exact)

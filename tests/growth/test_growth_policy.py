@@ -3,7 +3,7 @@
 import copy
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tokenformer.config.sections import Growth
@@ -48,6 +48,7 @@ def test_the_section_is_not_changed():
     assert section == Growth(TRIGGER, {"tokenformer": OPERATOR})
 
 
+@settings(deadline=None)
 @given(
     complexities=st.lists(st.integers(0, 20), min_size=2, max_size=40),
     thresholds=st.lists(st.integers(0, 20), min_size=1, max_size=4, unique=True).map(sorted),
@@ -72,7 +73,7 @@ def test_an_event_that_had_to_wait_comes_at_the_limit():
 
 
 @pytest.mark.parametrize(
-    ("settings", "expected"),
+    ("changes", "expected"),
     [
         ({"trigger": {"name": "loss"}}, ["growth.trigger.name is 'loss'", *TRIGGERS]),
         ({"trigger": {"steps": [1]}}, ["growth.trigger.name is None", *TRIGGERS]),
@@ -90,8 +91,8 @@ def test_an_event_that_had_to_wait_comes_at_the_limit():
         ({"trigger": {"name": "schedule", "steps": [2, 1]}}, ["growth.trigger schedule", "rising"]),
     ],
 )
-def test_a_mistake_is_named_with_the_file_and_the_remedy(settings, expected):
+def test_a_mistake_is_named_with_the_file_and_the_remedy(changes, expected):
     with pytest.raises(UserError) as caught:
-        policy_of(**settings)
+        policy_of(**changes)
     message = str(caught.value)
     assert [part for part in ["run.yaml: ", *expected] if part not in message] == []

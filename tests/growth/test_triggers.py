@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tokenformer.errors import UserError
@@ -27,6 +27,7 @@ def later(progress: Progress, amount: int) -> Progress:
     return Progress(*(value + amount for value in dataclasses.astuple(progress)))
 
 
+@settings(deadline=None)
 @given(trigger=triggers, progress=progresses, stages=st.integers(0, 5), others=st.lists(progresses, max_size=3))
 def test_the_answer_depends_on_the_arguments_alone(trigger, progress, stages, others):
     first = trigger.reason(progress, stages)
@@ -36,6 +37,7 @@ def test_the_answer_depends_on_the_arguments_alone(trigger, progress, stages, ot
     assert trigger.reason(progress, stages) == first == fresh.reason(dataclasses.replace(progress), stages)
 
 
+@settings(deadline=None)
 @given(trigger=triggers, progress=progresses, stages=st.integers(0, 5), amount=st.integers(0, 50))
 def test_once_due_stays_due_and_earlier_stages_are_due_no_later(trigger, progress, stages, amount):
     if trigger.reason(progress, stages) is not None:
@@ -43,6 +45,7 @@ def test_once_due_stays_due_and_earlier_stages_are_due_no_later(trigger, progres
         assert all(trigger.reason(progress, earlier) is not None for earlier in range(stages))
 
 
+@settings(deadline=None)
 @given(trigger=triggers, progress=progresses)
 def test_there_are_as_many_events_as_levels(trigger, progress):
     far = later(progress, 1000)

@@ -28,9 +28,9 @@ def tokenformer_config() -> Callable[..., TokenformerConfig]:
     return lambda **changes: TokenformerConfig(**{**DEFAULTS, **changes})
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def parallel_context():
-    """Nanotron's, with one process. The launch variables that it needs do not outlive its making."""
+    """Nanotron's, with one process. Neither its process group nor the launch variables are left behind."""
     from tokenformer.trainer import bootstrap
     from tokenformer.trainer.cpu_host import ensure_process_group
 
@@ -38,17 +38,15 @@ def parallel_context():
     from nanotron.parallel import ParallelContext
 
     environment = dict(os.environ)
-    started = not torch.distributed.is_initialized()
     ensure_process_group()
     context = ParallelContext(tensor_parallel_size=1, pipeline_parallel_size=1, data_parallel_size=1)
     os.environ.clear()
     os.environ.update(environment)
     yield context
-    if started and torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
+    torch.distributed.destroy_process_group()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def build(parallel_context) -> Callable:
     """`build(config, std, seed)` is a model as Nanotron's trainer makes it: built, tied and initialised."""
     from nanotron import trainer

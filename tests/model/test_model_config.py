@@ -4,7 +4,7 @@ import dataclasses
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tokenformer.errors import UserError
@@ -45,6 +45,7 @@ def test_layers_may_have_tokens_of_their_own(tokenformer_config):
     assert config.segments("feed_forward", 1) == config.segments("feed_forward", 0)
 
 
+@settings(deadline=None)
 @given(heads=st.integers(1, 8), head_size=st.integers(1, 32), fraction=st.floats(0, 1))
 def test_the_rotary_size_is_the_largest_even_number_within_the_fraction(tokenformer_config, heads, head_size, fraction):
     config = tokenformer_config(hidden_size=heads * head_size, num_attention_heads=heads, rotary_fraction=fraction)

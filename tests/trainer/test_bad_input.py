@@ -3,7 +3,7 @@
 import pytest
 import yaml
 from launching import clean_environment, run_python, train_arguments
-from run_files import files, rewound_copy
+from run_files import files, rewound_copy, step_lines
 
 from tokenformer.errors import UserError
 
@@ -15,12 +15,18 @@ MISTAKES = {
     "typo in a key": (["optimizer.weight_dekay=0.1"], ["optimizer.weight_dekay", "weight_decay"]),
     "typo in a section": (["tokns.sequence_length=8"], ["tokns", "tokens"]),
     "typo in the model": (["model.model_config.hidden_sise=8"], ["model.model_config.hidden_sise", "hidden_size"]),
-    "typo in an operator": (["growth.operators.tokenformer.facter=3"], ["growth.operators.tokenformer.facter", "factor"]),
+    "typo in an operator": (
+        ["growth.operators.tokenformer.facter=3"],
+        ["growth.operators.tokenformer.facter", "factor"],
+    ),
     "word for a number": ([f"{SCHEDULE}.learning_rate=fast"], ["learning_rate", "fast"]),
     "no value": (["optimizer.weight_decay"], ["optimizer.weight_decay", "section.key=value"]),
     "missing corpus": (["data_stages.0.data.dataset.dataset_folder=nowhere"], ["nowhere", "tokenformer prepare"]),
     "small vocabulary": (["model.model_config.vocab_size=100"], ["vocab_size", "100", "384"]),
-    "growth that shrinks": (["growth.operators.tokenformer.factor=0.5"], ["growth.operators.tokenformer", "factor", "0.5"]),
+    "growth that shrinks": (
+        ["growth.operators.tokenformer.factor=0.5"],
+        ["growth.operators.tokenformer", "factor", "0.5"],
+    ),
     "long sequence": (["tokens.sequence_length=64"], ["tokens.sequence_length", "64", "max_position_embeddings", "32"]),
     "two replicas, one process": (["parallelism.dp=2"], ["parallelism", "torchrun --nproc-per-node 2"]),
     "tokens that tp splits": (
@@ -38,7 +44,10 @@ MISTAKES = {
     "no replica": (["parallelism.tp=0"], ["parallelism.tp"]),
     "unknown ordering": (["curriculum.ordering.name=easiest"], ["easiest", "easy_to_hard"]),
     "unknown trigger": (["growth.trigger.name=moon"], ["growth.trigger.name", "moon", "complexity"]),
-    "unknown operator": (["growth.operators.tokenformer.name=split"], ["growth.operators.tokenformer.name", "append_tokens"]),
+    "unknown operator": (
+        ["growth.operators.tokenformer.name=split"],
+        ["growth.operators.tokenformer.name", "append_tokens"],
+    ),
     "operator of another model": (["growth.operators.llama={name: append_tokens}"], ["growth.operators.llama"]),
     "fp32 copies of fp32": ([ACCUMULATE], ["optimizer.accumulate_grad_in_fp32", "false"]),
     "growth with ZeRO": (["optimizer.zero_stage=1"], ["optimizer.zero_stage", "0"]),
@@ -89,9 +98,11 @@ def test_a_mistake_is_named_before_anything_is_written(refused, tmp_path, settin
 
 def test_min_decay_lr_may_be_left_out(train_here):
     """It is null by default, and then nothing decays."""
-    from run_files import step_lines
-
-    no_decay = (f"{SCHEDULE}.min_decay_lr=null", f"{SCHEDULE}.lr_decay_starting_step=null", f"{SCHEDULE}.lr_decay_steps=null")
+    no_decay = (
+        f"{SCHEDULE}.min_decay_lr=null",
+        f"{SCHEDULE}.lr_decay_starting_step=null",
+        f"{SCHEDULE}.lr_decay_steps=null",
+    )
     run = train_here(*no_decay, "tokens.train_steps=6")
     assert [line["lr"] for line in step_lines(run)][3:] == [2e-3] * 3
 

@@ -1,17 +1,25 @@
 """What a checkpoint holds: Nanotron's tree, and our two records."""
 
+import contextlib
 import json
 import shutil
 from types import SimpleNamespace
 
 import pytest
-import yaml
-from run_files import checkpoint, event_steps, files, growth_lines, weights
+from run_files import checkpoint, event_steps, growth_lines, weights
 
 from tokenformer.errors import UserError
 from tokenformer.trainer import checkpoint as checkpoints
 
-NANOTRON = {"checkpoint_metadata.json", "config.yaml", "model_config.json", "lr_scheduler", "model", "optimizer", "random"}
+NANOTRON = {
+    "checkpoint_metadata.json",
+    "config.yaml",
+    "model_config.json",
+    "lr_scheduler",
+    "model",
+    "optimizer",
+    "random",
+}
 
 
 def read_json(path):
@@ -101,7 +109,7 @@ class Stopped(Exception):
     """Stands for SIGKILL."""
 
 
-@pytest.mark.parametrize("operation", range(8))
+@pytest.mark.parametrize("operation", range(5))
 def test_wherever_publishing_stops_the_latest_checkpoint_is_whole(tmp_path, monkeypatch, operation):
     """Each change of the file system may be the last one before the process dies."""
     for step in (3, 4, 5):
@@ -127,17 +135,17 @@ def test_wherever_publishing_stops_the_latest_checkpoint_is_whole(tmp_path, monk
     fake_shutil = SimpleNamespace(rmtree=counted(shutil.rmtree))
     monkeypatch.setattr(checkpoints, "shutil", fake_shutil)
     monkeypatch.setattr(checkpoints.os, "replace", counted(checkpoints.os.replace))
-    try:
+    with contextlib.suppress(Stopped):
         checkpoints.publish(tmp_path, 5)
-    except Stopped:
-        pass
     latest = checkpoints.latest_checkpoint(tmp_path)
     assert (latest.name, (latest / "content").read_text()) in {("3", "old"), ("5", "new")}
     if done < operation:
         assert latest.name == "5"
 
 
-@pytest.mark.parametrize(("content", "says"), [("", "no step number"), ("twelve", "no step number"), ("99", "not there")])
+@pytest.mark.parametrize(
+    ("content", "says"), [("", "no step number"), ("twelve", "no step number"), ("99", "not there")]
+)
 def test_a_wrong_latest_txt_is_a_users_error(tmp_path, content, says):
     (tmp_path / "latest.txt").write_text(content)
     with pytest.raises(UserError, match=says) as error:

@@ -72,7 +72,11 @@ def test_docstring_and_future_imports_stay_first():
     '''
     tree = repair(textwrap.dedent(source).encode(), "nanotron.some_module", CPU)
     assert ast.get_docstring(tree) == "What it is for."
-    assert ast.unparse(tree).splitlines()[1:] == ["from __future__ import annotations", ACCELERATOR_IMPORT, "import torch"]
+    assert ast.unparse(tree).splitlines()[1:] == [
+        "from __future__ import annotations",
+        ACCELERATOR_IMPORT,
+        "import torch",
+    ]
     compile(tree, "some_module", "exec")
 
 
@@ -132,7 +136,7 @@ def test_line_numbers_stay_so_that_tracebacks_point_into_nanotrons_files():
     assert tree.body[-1].lineno == 4
 
 
-def test_only_nanotrons_modules_are_found(monkeypatch):
+def test_only_nanotrons_modules_are_found():
     finder = RepairingFinder(CPU)
     assert finder.find_spec("torch.cuda") is None
     assert finder.find_spec("nanotronics") is None

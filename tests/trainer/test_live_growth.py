@@ -84,7 +84,10 @@ def watched_run(live_trainer, settings) -> list[Event]:
         now = standing(trainer).parameters
         weights_after[trainer.iteration_step] = {name: state.weight for name, state in now.items()}
 
-    with pytest.MonkeyPatch.context() as patch, live_trainer(*settings, "checkpoints.checkpoint_interval=16") as trainer:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        live_trainer(*settings, "checkpoints.checkpoint_interval=16") as trainer,
+    ):
         patch.setattr(trainer_module, "grow", watched_grow)
         patch.setattr(trainer_module.TokenformerTrainer, "post_train_step", note_weights)
         trainer.fit()

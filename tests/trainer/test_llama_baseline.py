@@ -5,7 +5,7 @@ import copy
 import pytest
 import yaml
 from conftest import VOCABULARY
-from run_files import checkpoint, growth_lines, metrics, step_lines
+from run_files import assert_same_end, checkpoint, growth_lines, metrics, rewound_copy, step_lines, weights
 
 LLAMA = {
     "is_llama_config": True,
@@ -21,7 +21,9 @@ LLAMA = {
 
 
 def test_the_shipped_configs_differ_in_model_config_alone(repository):
-    contents = [yaml.safe_load((repository / "configs" / name).read_text()) for name in ("tokenformer.yaml", "llama.yaml")]
+    contents = [
+        yaml.safe_load((repository / "configs" / name).read_text()) for name in ("tokenformer.yaml", "llama.yaml")
+    ]
     blocks = [content["model"].pop("model_config") for content in contents]
     assert contents[0] == contents[1]
     assert blocks[0]["is_tokenformer_config"] is blocks[1]["is_llama_config"] is True
@@ -53,7 +55,9 @@ def test_llama_reads_what_the_tokenformer_reads_at_the_same_rates(llama_run, ref
     shared = ("iteration_step", "lr", "consumed_tokens", "consumed_words", "curriculum/complexity")
     ours, theirs = ([{key: line[key] for key in shared} for line in step_lines(run)] for run in (llama_run, reference))
     assert ours == theirs
-    held_out = [[line["iteration_step"] for line in metrics(run) if "val/loss" in line] for run in (llama_run, reference)]
+    held_out = [
+        [line["iteration_step"] for line in metrics(run) if "val/loss" in line] for run in (llama_run, reference)
+    ]
     assert held_out[0] == held_out[1] == [0, 4, 8, 12, 16]
 
 
@@ -65,8 +69,6 @@ def test_the_plan_says_that_llama_does_not_grow(llama_config, capsys):
 
 
 def test_llama_resumes_bitwise(train_here, llama_config, tmp_path):
-    from run_files import assert_same_end, rewound_copy
-
     whole = train_here(config=llama_config)
     stopped = rewound_copy(whole, tmp_path / "resumed", step=6)
     train_here(config=llama_config, runs_folder=tmp_path / "resumed")
@@ -74,7 +76,5 @@ def test_llama_resumes_bitwise(train_here, llama_config, tmp_path):
 
 
 def test_its_size_is_counted_as_its_parameters_are(llama_run):
-    from run_files import weights
-
     counted = sum(tensor.numel() for tensor in weights(checkpoint(llama_run)).values())
     assert step_lines(llama_run)[0]["growth/parameters"] == counted

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from run_files import assert_same_end
 from torch.utils.data import Dataset, get_worker_info
 
 from tokenformer.config import load_config
@@ -122,6 +123,4 @@ def test_labels_are_the_inputs_shifted_by_one(run, dataloader, consumed, tiny_co
 
 
 def test_training_with_workers_gives_the_same_run(train_here, reference):
-    from run_files import assert_same_end
-
     assert_same_end(train_here("data_stages.0.data.num_loading_workers=2"), reference)

@@ -1,50 +1,59 @@
 """From a YAML file and `--set` to a `RunConfig`, with errors that name the file, the key and the remedy."""
 
 import dataclasses
-import difflib
-import typing
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import dacite
 import yaml
 
+from tokenformer.config.building import build
 from tokenformer.config.sections import RunConfig
 from tokenformer.errors import UserError
 
+_MERGE = "tag:yaml.org,2002:merge"
+
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that stands twice, which plain YAML lets the last one win."""
+    """Refuses a key that stands twice, of which plain YAML lets the last one win."""
 
     def construct_mapping(self, node, deep=False):
         seen = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise UserError(f"{node.start_mark.name}:{key_node.start_mark.line + 1}: the key {key!r} stands twice")
-            seen.add(key)
+            if key_node.tag == _MERGE or not isinstance(key_node, yaml.ScalarNode):
+                continue
+            if key_node.value in seen:
+                line = key_node.start_mark.line + 1
+                raise UserError(f"{self.name}:{line}: the key {key_node.value!r} stands twice")
+            seen.add(key_node.value)
         return super().construct_mapping(node, deep)
 
 
-def _parse_yaml(text: Any, name: str) -> Any:
+def parse_yaml(text: str, name: str) -> Any:
+    """The content of a YAML text; `name` is what errors call it."""
+    loader = _Loader(text)
+    loader.name = name
     try:
-        return yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
+        return loader.get_single_data()
+    except (yaml.YAMLError, TypeError) as error:
         raise UserError(f"{name} is not valid YAML: {error}") from error
+    finally:
+        loader.dispose()
 
 
 def read_yaml(path: Path) -> dict:
     """The mapping in a YAML file.
 
     Raises:
-        UserError: no such file, no YAML, or no mapping.
+        UserError: no such file, no UTF-8, no YAML, or no mapping.
     """
     try:
-        with open(path, encoding="utf-8") as file:
-            content = _parse_yaml(file, str(path))
+        text = Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
         raise UserError(f"the config {path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"the config {path} is no UTF-8 text: {error}; save it as UTF-8") from error
+    content = parse_yaml(text, str(path))
     if not isinstance(content, dict):
         raise UserError(f"{path} holds no mapping of sections; see configs/ for examples")
     return content
@@ -52,7 +61,7 @@ def read_yaml(path: Path) -> dict:
 
 def _descend(container: Any, key: str, assignment: str) -> Any:
     if isinstance(container, list):
-        if not key.isdigit() or int(key) >= len(container):
+        if not (key.isascii() and key.isdigit()) or int(key) >= len(container):
             raise UserError(f"--set {assignment}: {key!r} is no index of a list of {len(container)}")
         return container[int(key)]
     if container.get(key) is None:
@@ -71,64 +80,12 @@ def apply_assignment(content: dict, assignment: str) -> None:
     container: Any = content
     for key in keys[:-1]:
         container = _descend(container, key, assignment)
-    parsed = _parse_yaml(value, f"--set {path}")
+    parsed = parse_yaml(value, f"--set {path}")
     if isinstance(container, list):
         _descend(container, keys[-1], assignment)
         container[int(keys[-1])] = parsed
     else:
         container[keys[-1]] = parsed
-
-
-def _section_types(annotation: Any) -> tuple[type | None, bool]:
-    """The dataclass that an annotation stands for, if any, and whether it is a list of them."""
-    arguments = [argument for argument in typing.get_args(annotation) if argument is not type(None)]
-    if dataclasses.is_dataclass(annotation):
-        return annotation, False
-    if len(arguments) == 1:
-        section, _ = _section_types(arguments[0])
-        return section, typing.get_origin(annotation) is list
-    return None, False
-
-
-def check_keys(content: Any, section: type, where: str, name: str) -> None:
-    """Raises a `UserError` at the first key that `section`, a dataclass, does not have, with the nearest one it has."""
-    if not isinstance(content, dict):
-        raise UserError(f"{name}: {where or 'the file'} must be a section with keys, not {content!r}")
-    hints = typing.get_type_hints(section)
-    for key, value in content.items():
-        dotted = f"{where}.{key}" if where else str(key)
-        if key not in hints:
-            nearest = difflib.get_close_matches(str(key), hints, n=1, cutoff=0.0)
-            raise UserError(f"{name}: the key {dotted} is not known; did you mean {nearest[0]}?")
-        child, is_list = _section_types(hints[key])
-        if child is None or value is None:
-            continue
-        if is_list and not isinstance(value, list):
-            raise UserError(f"{name}: {dotted} must be a list")
-        for index, item in enumerate(value if is_list else [value]):
-            check_keys(item, child, f"{dotted}.{index}" if is_list else dotted, name)
-
-
-def build(content: dict, section: type, where: str, name: str) -> Any:
-    """A dataclass from a mapping whose keys have been checked; wrong types and missing keys are a `UserError`.
-
-    An int is taken where a float is asked for; "1e-3", which YAML reads as text, is too.
-    """
-    check_keys(content, section, where, name)
-    hooks = {float: lambda value: float(value) if isinstance(value, int | str) else value}
-    try:
-        return dacite.from_dict(section, content, dacite.Config(strict=True, type_hooks=hooks))
-    except dacite.MissingValueError as error:
-        dotted = f"{where}.{error.field_path}" if where else error.field_path
-        raise UserError(f"{name}: the key {dotted} is missing") from error
-    except dacite.WrongTypeError as error:
-        dotted = f"{where}.{error.field_path}" if where else error.field_path
-        wanted = getattr(error.field_type, "__name__", str(error.field_type).replace("typing.", ""))
-        raise UserError(f"{name}: {dotted} is {error.value!r}; it must be of type {wanted}") from error
-    except ValueError as error:
-        raise UserError(f"{name}: a number was expected: {error}") from error
-    except dacite.DaciteError as error:
-        raise UserError(f"{name}: {error}") from error
 
 
 def load_config(path: Path, assignments: Sequence[str] = ()) -> RunConfig:

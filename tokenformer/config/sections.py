@@ -100,6 +100,20 @@ class LearningRateScheduler:
 
 
 @dataclass
+class ParameterGroup:
+    """Parameters whose names match the regular expression `parameters`; None keeps the optimizer's weight decay."""
+
+    parameters: str
+    weight_decay: Optional[float] = None
+    learning_rate_factor: float = 1.0
+
+
+def published_parameter_groups() -> List[ParameterGroup]:
+    """As in the official Tokenformer: norms and biases are not decayed, parameter tokens and embeddings are."""
+    return [ParameterGroup(parameters=r"norm|bias|\.tau$", weight_decay=0.0)]
+
+
+@dataclass
 class Optimizer:
     learning_rate_scheduler: LearningRateScheduler
     optimizer_factory: OptimizerFactory = field(default_factory=OptimizerFactory)
@@ -107,6 +121,7 @@ class Optimizer:
     weight_decay: float = 0.1
     clip_grad: Optional[float] = 1.0
     accumulate_grad_in_fp32: bool = False
+    parameter_groups: List[ParameterGroup] = field(default_factory=published_parameter_groups)
 
 
 @dataclass

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from tokenformer.errors import UserError
+
 
 def _write_bible(output: Path) -> None:
     from tokenformer.data.bible import write_bible
@@ -14,3 +16,10 @@ CORPORA: dict[str, Callable[[Path], None]] = {
     "bible": _write_bible,
 }
 """Corpora that can be made on this machine without a download: name -> function that writes one into a folder."""
+
+
+def write_corpus(name: str, output: Path) -> None:
+    """Writes the corpus `name`, a key of CORPORA, into the folder `output`; raises UserError for another name."""
+    if name not in CORPORA:
+        raise UserError(f"there is no corpus {name!r}; choose one of {', '.join(CORPORA)}")
+    CORPORA[name](output)

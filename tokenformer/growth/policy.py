@@ -4,7 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from tokenformer.config.loading import build
+from tokenformer.config.building import build
 from tokenformer.config.sections import Growth
 from tokenformer.errors import UserError
 from tokenformer.growth import OPERATORS, TRIGGERS
@@ -14,8 +14,8 @@ from tokenformer.growth.triggers import Progress, Trigger
 
 def from_registry(registry: dict[str, type], section: dict[str, Any], where: str, name: str) -> Any:
     """An instance of the class that `section["name"]` names, with the section's other keys as its parameters."""
-    chosen = section.get("name") if isinstance(section, dict) else None
-    if chosen not in registry:
+    chosen = section.get("name")
+    if not isinstance(chosen, str) or chosen not in registry:
         raise UserError(f"{name}: {where}.name is {chosen!r}; choose one of {', '.join(registry)}")
     parameters = {key: value for key, value in section.items() if key != "name"}
     return build(parameters, registry[chosen], where, name)

@@ -3,7 +3,7 @@
 import importlib
 from typing import Any
 
-from tokenformer.config.loading import build
+from tokenformer.config.building import build
 from tokenformer.errors import UserError
 
 MODEL_CONFIGS = {

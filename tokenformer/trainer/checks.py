@@ -1,6 +1,7 @@
 """What can be wrong with a run, found before any work starts."""
 
 import os
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,6 +35,13 @@ def check_settings(config: RunConfig, growth: GrowthPolicy | None) -> None:
         raise UserError(f"optimizer.optimizer_factory.name is {config.optimizer.optimizer_factory.name!r}; use adamW")
     if growth is not None and config.optimizer.zero_stage:
         raise UserError("growth needs optimizer.zero_stage: 0; the sharded optimizer of stage 1 cannot be grown yet")
+    for group in config.optimizer.parameter_groups:
+        try:
+            re.compile(group.parameters)
+        except re.error as error:
+            raise UserError(
+                f"optimizer.parameter_groups: {group.parameters!r} is no regular expression: {error}"
+            ) from None
     for key in ("sequence_length", "train_steps", "micro_batch_size", "batch_accumulation_per_replica"):
         if getattr(config.tokens, key) < 1:
             raise UserError(f"tokens.{key} is {getattr(config.tokens, key)}; it must be 1 or more")

@@ -12,6 +12,7 @@ def _optimizer(config: RunConfig) -> dict[str, Any]:
     section = dataclasses.asdict(config.optimizer)
     factory = section.pop("optimizer_factory")
     factory.pop("name")  # 0.4 knows AdamW only, which `checks` holds
+    section.pop("parameter_groups")  # ours, see `parameter_groups`
     return section | factory
 
 

@@ -23,6 +23,7 @@ from tokenformer.trainer.dataloader import training_batches
 from tokenformer.trainer.live_growth import follow_schedule, grow
 from tokenformer.trainer.metrics_file import MetricsFile
 from tokenformer.trainer.nanotron_config import as_nanotron_yaml
+from tokenformer.trainer.parameter_groups import grouped_parameters
 from tokenformer.trainer.prepared_run import PreparedRun
 from tokenformer.trainer.progress_bar import ProgressBar
 from tokenformer.trainer.resume import StartingPoint
@@ -45,7 +46,13 @@ class TokenformerTrainer(DistributedTrainer):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "nanotron.yaml"
             path.write_text(settings, encoding="utf-8")
-            super().__init__(str(path))
+            with self.parameter_groups():
+                super().__init__(str(path))
+
+    def parameter_groups(self):
+        """The context in which Nanotron's optimizers are built."""
+        optimizer = self.run.config.optimizer
+        return grouped_parameters(optimizer.parameter_groups, optimizer.learning_rate_scheduler.learning_rate)
 
     @property
     def is_writer(self) -> bool:
@@ -135,7 +142,8 @@ class TokenformerTrainer(DistributedTrainer):
         stage, before, is_exact = len(self.event_steps) + 1, self.size, policy.operator.is_exact(self.model_config)
         loss_before = self.held_out.held_batch_loss(self.unwrapped_model)
         after = policy.operator.grown_config(self.model_config)
-        grow(self, policy.operator, after, self.config.general.seed, stage)
+        with self.parameter_groups():
+            grow(self, policy.operator, after, self.config.general.seed, stage)
         self.size = model_size(after)
         loss_after = self.held_out.held_batch_loss(self.unwrapped_model)
         event = GrowthEvent(
