@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,6 +34,7 @@ def prepare(arguments: argparse.Namespace) -> None:
         validation_share=arguments.validation_share,
         seed=arguments.seed,
         overwrite=arguments.overwrite,
+        command=arguments.command_line,
     )
     prepare_corpus(options)
     print((arguments.output / "report.txt").read_text(encoding="utf-8"), end="")
@@ -117,11 +119,13 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one verb; a user's mistake prints one line and gives status 2."""
-    parsed = parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    parsed = parser().parse_args(words)
+    parsed.command_line = shlex.join(["tokenformer", *words])
     try:
         parsed.function(parsed)
     except UserError as error:
         if os.environ.get("RANK", "0") == "0":
-            print(f"tokenformer: {error}", file=sys.stderr)
+            print(f"tokenformer: {'; '.join(str(error).splitlines())}", file=sys.stderr)
         return 2
     return 0

@@ -9,7 +9,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tokenformer.config.loading import apply_assignment, as_yaml, build, load_config, read_yaml
+from tokenformer.config.building import build
+from tokenformer.config.loading import apply_assignment, as_yaml, load_config, read_yaml
 from tokenformer.config.sections import DataStage, RunConfig
 from tokenformer.errors import UserError
 

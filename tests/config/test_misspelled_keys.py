@@ -11,14 +11,15 @@ import yaml
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tokenformer.config.loading import build, load_config
+from tokenformer.config.building import build
+from tokenformer.config.loading import load_config
 from tokenformer.config.sections import RunConfig
 from tokenformer.curriculum.orderings import ordering_parameters
 from tokenformer.errors import UserError
 from tokenformer.growth import OPERATORS, TRIGGERS
 from tokenformer.growth.policy import growth_policy
-from tokenformer.model.building import model_config_from
 from tokenformer.model.config import TokenformerConfig
+from tokenformer.trainer.model_config import model_config_from
 
 NAME = "run.yaml"
 LETTERS = string.ascii_lowercase + string.digits + "_-"

@@ -14,8 +14,8 @@ import yaml
 from tokenformer.config.loading import load_config
 from tokenformer.config.sections import RunConfig
 from tokenformer.growth.policy import growth_policy
-from tokenformer.model.building import model_config_from
 from tokenformer.model.config import TokenformerConfig
+from tokenformer.trainer.model_config import model_config_from
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 SPECIAL_TOKENS = {"bos_token_id", "eos_token_id", "pad_token_id"}

@@ -82,13 +82,13 @@ def test_an_event_that_had_to_wait_comes_at_the_limit():
         ({"of_type": "llama"}, ["growth.operators.llama", "append_tokens grows a tokenformer, not a llama"]),
         ({"of_type": "llama", "model_type": "llama"}, ["append_tokens grows a tokenformer, not a llama"]),
         ({"trigger": {"name": "schedule", "step": [1]}}, ["growth.trigger.step is not known", "did you mean steps?"]),
-        ({"trigger": {"name": "schedule", "steps": 5}}, ["growth.trigger.steps is 5", "must be of type"]),
-        ({"trigger": {"name": "schedule", "steps": ["a"]}}, ["growth.trigger.steps is"]),
-        ({"trigger": {"name": "complexity", "percentiles": ["a"]}}, ["growth.trigger.percentiles is"]),
+        ({"trigger": {"name": "schedule", "steps": 5}}, ["growth.trigger.steps must be a list, not 5"]),
+        ({"trigger": {"name": "schedule", "steps": ["a"]}}, ["growth.trigger.steps.0 is 'a'"]),
+        ({"trigger": {"name": "complexity", "percentiles": ["a"]}}, ["growth.trigger.percentiles.0 is 'a'"]),
         ({"operator": {"name": "append_tokens", "factr": 2}}, ["tokenformer.factr is not known", "mean factor?"]),
         ({"operator": {"name": "append_tokens", "factor": "two"}}, ["growth.operators.tokenformer.factor is 'two'"]),
         ({"operator": {"name": "append_tokens", "factor": 0.5}}, ["growth.operators.tokenformer", "cannot shrink"]),
-        ({"trigger": {"name": "schedule", "steps": [2, 1]}}, ["growth.trigger schedule", "rising"]),
+        ({"trigger": {"name": "schedule", "steps": [2, 1]}}, ["growth.trigger: schedule", "rising"]),
     ],
 )
 def test_a_mistake_is_named_with_the_file_and_the_remedy(changes, expected):

@@ -92,5 +92,5 @@ def test_exactly_one_list_of_levels_is_asked_for(kind, levels):
     ("kind", "key"), [(ComplexityTrigger, "thresholds"), (ComplexityTrigger, "percentiles"), (ScheduleTrigger, "steps")]
 )
 def test_levels_must_rise(kind, key, levels):
-    with pytest.raises(UserError, match=f"growth.trigger .*{key} must be a rising list"):
+    with pytest.raises(UserError, match=f"{key} must be a rising list"):
         kind(**{key: levels})

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tokenformer.errors import UserError
-from tokenformer.model.building import model_config_from
 from tokenformer.model.config import PROJECTIONS, LayerTokens, TokenSegment, segments_of
+from tokenformer.trainer.model_config import model_config_from
 
 REQUIRED = {
     "hidden_size",

@@ -108,7 +108,7 @@ def test_every_value_of_our_file_reaches_nanotron(tiny_config, tmp_path):
     from nanotron.parallel.tensor_parallel.enum import TensorParallelLinearMode
 
     from tokenformer.config import load_config
-    from tokenformer.model.building import model_config_from
+    from tokenformer.trainer.model_config import model_config_from
     from tokenformer.trainer.nanotron_config import as_nanotron_yaml
 
     settings = {

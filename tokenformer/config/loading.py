@@ -35,8 +35,11 @@ def parse_yaml(text: str, name: str) -> Any:
     loader.name = name
     try:
         return loader.get_single_data()
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise UserError(f"{name}{line} is not valid YAML: {error.problem}") from error
     except (yaml.YAMLError, TypeError) as error:
-        raise UserError(f"{name} is not valid YAML: {error}") from error
+        raise UserError(f"{name} is not valid YAML: {' '.join(str(error).split())}") from error
     finally:
         loader.dispose()
 

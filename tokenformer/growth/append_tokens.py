@@ -88,6 +88,8 @@ class AppendTokens:
         if self.new_tokens == "zero_keys" and self.norm == "own":
             raise UserError("append_tokens: zero keys alone in a norm of their own have no direction; use norm: shared")
         factors = [self.factor_of(projection) for projection in PROJECTIONS]
+        if not all(math.isfinite(factor) for factor in factors):
+            raise UserError(f"append_tokens: a factor must be a finite number; they are {factors}")
         if min(factors) < 1 or max(factors) == 1:
             raise UserError(f"append_tokens: growth cannot shrink or stand still; the factors are {factors}")
 
@@ -132,7 +134,10 @@ class AppendTokens:
             }
 
         layers = [dataclasses.replace(layer, **grown_fields(layer)) for layer in config.layer_tokens]
-        return dataclasses.replace(config, layer_tokens=layers, **grown_fields(config))
+        grown = dataclasses.replace(config, layer_tokens=layers, **grown_fields(config))
+        if grown == config:
+            raise UserError("append_tokens: the model would stand still; raise the factors, or make a layer pattention")
+        return grown
 
     def grown_parameter(
         self,

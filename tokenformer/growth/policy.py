@@ -18,7 +18,10 @@ def from_registry(registry: dict[str, type], section: dict[str, Any], where: str
     if not isinstance(chosen, str) or chosen not in registry:
         raise UserError(f"{name}: {where}.name is {chosen!r}; choose one of {', '.join(registry)}")
     parameters = {key: value for key, value in section.items() if key != "name"}
-    return build(parameters, registry[chosen], where, name)
+    try:
+        return build(parameters, registry[chosen], where, name)
+    except UserError as error:
+        raise error if str(error).startswith(name) else UserError(f"{name}: {where}: {error}") from None
 
 
 @dataclass(frozen=True)

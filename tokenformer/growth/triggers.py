@@ -38,13 +38,13 @@ class Trigger(Protocol):
 
 def _check_rising(trigger: str, key: str, values: list) -> None:
     if not values or any(later <= earlier for earlier, later in zip(values, values[1:], strict=False)):
-        raise UserError(f"growth.trigger {trigger}: {key} must be a rising list, not {values}")
+        raise UserError(f"{trigger}: {key} must be a rising list, not {values}")
 
 
 def _only_one(trigger: str, **lists: list) -> str:
     given = [key for key, values in lists.items() if values]
     if len(given) != 1:
-        raise UserError(f"growth.trigger {trigger}: give exactly one of {', '.join(lists)}")
+        raise UserError(f"{trigger}: give exactly one of {', '.join(lists)}")
     _check_rising(trigger, given[0], lists[given[0]])
     return given[0]
 

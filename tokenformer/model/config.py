@@ -46,7 +46,7 @@ Tokens = Union[int, List[TokenSegment]]
 
 def segments_of(tokens: Union[int, Sequence[TokenSegment]]) -> list[TokenSegment]:
     """A plain number of tokens is one segment with tau = sqrt(tokens)."""
-    return [TokenSegment(tokens, math.sqrt(tokens))] if isinstance(tokens, int) else list(tokens)
+    return [TokenSegment(tokens, math.sqrt(max(tokens, 0)))] if isinstance(tokens, int) else list(tokens)
 
 
 @dataclass
@@ -108,6 +108,7 @@ class TokenformerConfig:
         if self.layer_tokens is None:
             self.layer_tokens = []  # Nanotron writes an empty list or mapping as null
         self._check_choices()
+        self._check_sizes()
         self._check_heads()
         self._check_tokens()
 
@@ -115,12 +116,18 @@ class TokenformerConfig:
         for key, choices in CHOICES.items():
             if getattr(self, key) not in choices:
                 raise UserError(f"model_config.{key} is {getattr(self, key)!r}; choose one of {', '.join(choices)}")
-        if self.pattention_eps < 0:
+        if not self.pattention_eps >= 0:
             raise UserError(f"model_config.pattention_eps is {self.pattention_eps}; it must be 0 or more")
-        if self.feed_forward_layer == "swiglu" and not self.swiglu_width:
-            raise UserError("model_config.feed_forward_layer swiglu needs model_config.swiglu_width")
+        if self.feed_forward_layer == "swiglu" and (self.swiglu_width or 0) < 1:
+            raise UserError("model_config.feed_forward_layer swiglu needs a model_config.swiglu_width of 1 or more")
         if self.document_mask and self.eos_token_id is None:
             raise UserError("model_config.document_mask needs model_config.eos_token_id, which ends a document")
+
+    def _check_sizes(self):
+        keys = ("hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "vocab_size")
+        for key in (*keys, "max_position_embeddings"):
+            if getattr(self, key) < 1:
+                raise UserError(f"model_config.{key} is {getattr(self, key)}; it must be 1 or more")
 
     def _check_heads(self):
         if self.hidden_size % self.num_attention_heads:

@@ -14,9 +14,9 @@ from tokenformer.data.corpus import PreparedCorpus
 from tokenformer.errors import UserError
 from tokenformer.growth.policy import GrowthPolicy, growth_policy
 from tokenformer.growth.triggers import Progress
-from tokenformer.model.building import model_config_from
 from tokenformer.model.flops import model_size
 from tokenformer.trainer.checks import check_model, check_settings
+from tokenformer.trainer.model_config import model_config_from
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class PreparedRun:
         """The stages of the run: for triggers that the plan determines, as they will fall."""
         stages = [self._stage(0, "start", 0, 0.0)]
         if self.growth is not None:
-            for step in range(1, self.config.tokens.train_steps):
+            for step in range(self.config.tokens.train_steps):
                 steps = [stage.step for stage in stages[1:]]
                 reason = self.growth.reason(self.progress(step), steps)
                 if reason is not None:
