@@ -61,6 +61,12 @@ def report(arguments: argparse.Namespace) -> None:
     print(write_report(arguments.run))
 
 
+def import_checkpoint(arguments: argparse.Namespace) -> None:
+    from tokenformer.conversion import official
+
+    print(official.import_checkpoint(arguments.source, arguments.output, arguments.heads, arguments.context_length))
+
+
 def doctor(arguments: argparse.Namespace) -> None:
     from tokenformer.trainer.doctor import findings
 
@@ -101,6 +107,15 @@ def _add_config_verb(verbs, name: str, function, help_text: str) -> None:
     verb.set_defaults(function=function)
 
 
+def _add_import(verbs) -> None:
+    verb = verbs.add_parser("import", help="make a Nanotron checkpoint of a released one of the official Tokenformer")
+    verb.add_argument("source", type=Path, help="pytorch_model.bin, a .safetensors file, or a folder with one")
+    verb.add_argument("output", type=Path, help="folder for the checkpoint, which does not exist yet")
+    verb.add_argument("--heads", type=int, help="attention heads; default: the released models', or width / 64")
+    verb.add_argument("--context-length", type=int, default=2048, help="longest context; 1024 for OpenWebText2 models")
+    verb.set_defaults(function=import_checkpoint)
+
+
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="tokenformer", description="Grow a language model while it trains.")
     top.add_argument("--version", action="version", version=f"tokenformer {__version__}")
@@ -112,6 +127,7 @@ def parser() -> argparse.ArgumentParser:
     verb = verbs.add_parser("report", help="table, picture and page of a run, beside n-gram baselines")
     verb.add_argument("run", type=Path, help="the run's folder")
     verb.set_defaults(function=report)
+    _add_import(verbs)
     verb = verbs.add_parser("doctor", help="versions, device, kernels, and what was repaired")
     verb.set_defaults(function=doctor)
     return top
