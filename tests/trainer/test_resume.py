@@ -50,7 +50,9 @@ VARIANTS = {
     "zero keys": ("growth.operators.tokenformer.new_tokens=zero_keys",),
     "16 bits with fp32 copies": ("model.dtype=bfloat16", "optimizer.accumulate_grad_in_fp32=true"),
     "two microbatches": ("tokens.micro_batch_size=2", "tokens.batch_accumulation_per_replica=2"),
-    "untied, norms with a scale, grouped queries": (
+    "sequences shorter than the positions": ("model.model_config.max_position_embeddings=48",),
+    "untied, norms with a scale, grouped queries, learned tau": (
+        "model.model_config.tau=learned",
         "model.model_config.tie_word_embeddings=false",
         "model.model_config.block_norm_affine=true",
         "model.model_config.num_key_value_heads=1",

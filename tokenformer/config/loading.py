@@ -1,6 +1,7 @@
 """From a YAML file and `--set` to a `RunConfig`, with errors that name the file, the key and the remedy."""
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,12 @@ class _Loader(yaml.SafeLoader):
                 raise UserError(f"{self.name}:{line}: the key {key_node.value!r} stands twice")
             seen.add(key_node.value)
         return super().construct_mapping(node, deep)
+
+
+# YAML 1.1, which PyYAML reads, takes 1e-3 for text; everyone who writes it means a number, as YAML 1.2 does.
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
 
 
 def parse_yaml(text: str, name: str) -> Any:

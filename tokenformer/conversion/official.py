@@ -70,8 +70,9 @@ def load_tensors(source: Path) -> dict[str, Any]:
         # Only the present format of torch.save can be mapped; it is a zip file.
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError, SafetensorError) as error:
-        reason = str(error).partition("\n")[0]
-        raise UserError(f"{path} cannot be read as tensors ({reason}); give {' or '.join(FILE_NAMES)}") from error
+        raise UserError(
+            f"{path} cannot be read: it is neither a pickle of tensors alone nor safetensors, or it is damaged"
+        ) from error
     if not isinstance(content, dict):
         raise UserError(f"{path} holds no dictionary of tensors; give a released {FILE_NAMES[0]}")
     return content
@@ -169,7 +170,7 @@ def check_layout(content: Mapping[str, Any], source: Path) -> OfficialSizes:
     Raises:
         UserError: with every tensor that is missing, unexpected, or of a wrong shape or dtype.
     """
-    tensors = {name: value for name, value in content.items() if isinstance(value, torch.Tensor)}
+    tensors = {str(name): value for name, value in content.items() if isinstance(value, torch.Tensor)}
     sizes = OfficialSizes.from_shapes({name: tuple(tensor.shape) for name, tensor in tensors.items()})
     expected = official_shapes(sizes)
     known = {name: tensor for name, tensor in tensors.items() if name in expected}
@@ -196,6 +197,14 @@ def check_layout(content: Mapping[str, Any], source: Path) -> OfficialSizes:
     return sizes
 
 
+def _usual_heads(hidden_size: int) -> int:
+    if hidden_size in RELEASED_HEADS:
+        return RELEASED_HEADS[hidden_size]
+    if hidden_size % HEAD_SIZE:
+        raise UserError(f"no released model has the width {hidden_size}; give its number of heads with --heads")
+    return hidden_size // HEAD_SIZE
+
+
 def official_config(sizes: OfficialSizes, heads: int | None, context_length: int) -> TokenformerConfig:
     """The `model_config` that computes what the official code does.
 
@@ -204,13 +213,13 @@ def official_config(sizes: OfficialSizes, heads: int | None, context_length: int
         context_length: tokens of the longest context.
 
     Raises:
-        UserError: the width is no multiple of the heads.
+        UserError: the heads do not divide the width, or are not known.
     """
     hidden = sizes.hidden_size
     if heads is None:
-        heads = RELEASED_HEADS.get(hidden, hidden // HEAD_SIZE)
+        heads = _usual_heads(hidden)
     if heads < 1 or hidden % heads:
-        raise UserError(f"a width of {hidden} does not divide into {heads} heads; give the number with --heads")
+        raise UserError(f"--heads {heads} does not divide the model's width {hidden}")
     return TokenformerConfig(
         **vars(sizes),
         num_attention_heads=heads,
@@ -252,7 +261,7 @@ def import_checkpoint(
     config = official_config(sizes, heads, context_length)
     weights = {ours: content[theirs] for theirs, ours in our_names(sizes.num_hidden_layers).items()}
     with folder_built_beside(output) as folder:
-        write_checkpoint(folder, config, weights, source.name)
+        write_checkpoint(folder, config, weights, output.name)
     return (
         f"{output}: {tokenformer_size(config).parameters:,} parameters, {config.num_hidden_layers} layers of width "
         f"{config.hidden_size}, {config.num_attention_heads} heads, {config.qkv_tokens}, {config.output_tokens} and "

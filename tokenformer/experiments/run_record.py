@@ -6,7 +6,8 @@ The last two may be missing.
 
 A line of `metrics.jsonl` has an `iteration_step` and is one of three kinds. A *step* is numbered from 1 and has
 `consumed_tokens` and, where the writing process knows it, `lm_loss`. A *growth event* has `growth/event`. A
-*validation* has `val/loss`; most stand in the line of a step, but the one before the first step is a line of its own.
+*validation* has `val/loss`; most stand in the line of a step, but the one before the first step and those before growth
+(with `growth/stage_ends`) are lines of their own.
 Losses are in nats per token; `training_flops`, `consumed_tokens` and `consumed_words` are totals since the start of
 the run.
 """
@@ -207,7 +208,8 @@ class RunRecord:
 
 
 def _is_step(line: Line) -> bool:
-    return not _is_growth(line) and line["iteration_step"] > 0 and ("lm_loss" in line or "consumed_tokens" in line)
+    is_other = _is_growth(line) or "growth/stage_ends" in line
+    return not is_other and line["iteration_step"] > 0 and ("lm_loss" in line or "consumed_tokens" in line)
 
 
 def _is_growth(line: Line) -> bool:

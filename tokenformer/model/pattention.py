@@ -47,7 +47,11 @@ class Pattention(nn.Module):
     @staticmethod
     def _sharded(tensor: torch.Tensor, chunks: tuple[int, ...], pg: dist.ProcessGroup) -> nn.Parameter:
         split = SplitConfig(split_dim=0, contiguous_chunks=chunks)
-        return create_sharded_parameter_from_config(nn.Parameter(tensor), pg, split)
+        param = create_sharded_parameter_from_config(nn.Parameter(tensor), pg, split)
+        info = param.get_sharded_info()
+        # Nanotron leaves numpy integers here, writes "np.int64(8)" into checkpoints, and cannot read that at another tp.
+        info.unsharded_shape = tuple(int(size) for size in info.unsharded_shape)
+        return param
 
     def _tau(self, device: torch.device) -> torch.Tensor:
         """tau [segments]; a stored one is made once a device, and is no buffer, since Nanotron would round it."""

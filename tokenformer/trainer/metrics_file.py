@@ -33,7 +33,6 @@ class MetricsFile:
         ]
         write_atomically(self.path, "".join(json.dumps(line) + "\n" for line in kept))
         self.elapsed_seconds = max((line.get("elapsed_seconds", 0.0) for line in kept), default=0.0)
-        self.training_flops = max((line.get("training_flops", 0.0) for line in kept), default=0.0)
         self._file = open(self.path, "a", encoding="utf-8")  # noqa: SIM115 (closed by close)
 
     def write(self, line: dict[str, Any]) -> None:
@@ -47,5 +46,6 @@ class MetricsFile:
 
 
 def _is_later(line: dict[str, Any], step: int) -> bool:
-    """A growth event after step k is applied when step k + 1 begins, so a checkpoint of step k comes before it."""
-    return line["iteration_step"] > step or ("growth/event" in line and line["iteration_step"] == step)
+    """Growth after step k is done when step k + 1 begins, so its lines come after the checkpoint of step k."""
+    belongs_to_growth = "growth/event" in line or "growth/stage_ends" in line
+    return line["iteration_step"] > step or (belongs_to_growth and line["iteration_step"] == step)

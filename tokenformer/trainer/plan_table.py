@@ -5,6 +5,7 @@ import time
 
 import torch
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tokenformer.kernels import pattention
@@ -64,7 +65,8 @@ def _schedule_warning(run: PreparedRun, step: int) -> str | None:
 def plan_table(run: PreparedRun) -> str:
     """The stages as text: step, words, tokens, complexity, parameters, FLOPs and an estimated time."""
     steps, stages = run.config.tokens.train_steps, run.stages()
-    table = Table(title=f"{run.name}: {run.config.model_type}, {steps:,} steps", title_justify="left")
+    title = escape(f"{run.name}: {run.config.model_type}, {steps:,} steps")
+    table = Table(title=title, title_justify="left")
     headings = ("stage", "from step", "words", "tokens", "complexity", "parameters", "FLOPs", "time", "why")
     for heading in headings:
         table.add_column(heading, justify="left" if heading == "why" else "right")
@@ -81,7 +83,7 @@ def plan_table(run: PreparedRun) -> str:
             f"{stage.parameters:,}",
             f"{stage.flops:.3g}",
             _duration(seconds),
-            stage.reason,
+            escape(stage.reason),
         )
         seconds += (end - stage.step) * _seconds_per_step(run, number)
     last, size = run.progress(steps), stages[-1]

@@ -1,6 +1,7 @@
 """Everything about a run that is known before it starts: shared by `plan` and `train`."""
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,8 @@ class PreparedRun:
         self.growth: GrowthPolicy | None = growth_policy(config.growth, config.model_type, name)
         check_settings(config, self.growth)
         self.base_model_config = model_config_from(config.model.model_config, config.model_type, name)
+        multiple = config.model.make_vocab_size_divisible_by * config.parallelism.tp
+        self.base_model_config.vocab_size = math.ceil(self.base_model_config.vocab_size / multiple) * multiple
         self.corpus = PreparedCorpus.open(config.corpus_folder)
         events = self.growth.trigger.events if self.growth else 0
         self.model_configs = [self.grown_model_config(stages) for stages in range(events + 1)]
@@ -104,21 +107,29 @@ class PreparedRun:
             complexity_percentile=100 * float(simpler) / len(self._sorted_complexity),
         )
 
+    def training_flops(self, step: int, event_steps: list[int]) -> float:
+        """Cost of the first `step` steps of a run that grew after the steps `event_steps`."""
+        flops = 0.0
+        for number, (start, end) in enumerate(zip([0, *event_steps], [*event_steps, step], strict=True)):
+            flops_per_token = model_size(self.model_configs[number]).training_flops_per_token(
+                self.config.tokens.sequence_length
+            )
+            flops += (end - start) * self.config.tokens_per_step * flops_per_token
+        return flops
+
     def stages(self) -> list[Stage]:
         """The stages of the run: for triggers that the plan determines, as they will fall."""
-        stages = [self._stage(0, "start", 0, 0.0)]
+        stages = [self._stage(0, "start", [])]
         if self.growth is not None:
             for step in range(self.config.tokens.train_steps):
                 steps = [stage.step for stage in stages[1:]]
                 reason = self.growth.reason(self.progress(step), steps)
                 if reason is not None:
-                    stages.append(self._stage(step, reason, len(stages), self._flops_until(stages[-1], step)))
+                    stages.append(self._stage(step, reason, [*steps, step]))
         return stages
 
-    def _stage(self, step: int, reason: str, number: int, flops: float) -> Stage:
-        size = model_size(self.model_configs[number])
+    def _stage(self, step: int, reason: str, event_steps: list[int]) -> Stage:
+        size = model_size(self.model_configs[len(event_steps)])
         flops_per_token = size.training_flops_per_token(self.config.tokens.sequence_length)
+        flops = self.training_flops(step, event_steps)
         return Stage(step, reason, self.progress(step), size.parameters, flops_per_token, flops)
-
-    def _flops_until(self, stage: Stage, step: int) -> float:
-        return stage.flops + (step - stage.step) * self.config.tokens_per_step * stage.flops_per_token

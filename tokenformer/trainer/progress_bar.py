@@ -58,7 +58,7 @@ class ProgressBar:
     def say(self, message: str) -> None:
         """Prints a message that stays."""
         if self.bar is not None:
-            self.bar.console.print(message)
+            self.bar.console.print(message, markup=False)
         elif self.visible:
             print(message, file=sys.stderr, flush=True)
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 from nanotron import distributed as dist
-from nanotron.helpers import _vocab_size_with_padding
 from nanotron.trainer import DistributedTrainer
 
 from tokenformer.data.atomic_write import write_atomically
@@ -64,12 +63,7 @@ class TokenformerTrainer(DistributedTrainer):
         return [event.step for event in self.growth_record.events]
 
     def init_model(self):
-        """As Nanotron's, but that `max_position_embeddings` stays what the config says."""
-        self.model_config.vocab_size = _vocab_size_with_padding(
-            self.model_config.vocab_size,
-            pg_size=self.parallel_context.tp_pg.size(),
-            make_vocab_size_divisible_by=self.config.model.make_vocab_size_divisible_by,
-        )
+        """Nanotron's, but that the vocabulary is padded already and `max_position_embeddings` stays as configured."""
         return self._load_model_checkpoint(self._init_model_instance())
 
     def post_init(self):
@@ -84,11 +78,11 @@ class TokenformerTrainer(DistributedTrainer):
         self.size = model_size(self.model_config)
         self.progress_bar = ProgressBar(self.config.tokens.train_steps, self.start_iteration_step, self.is_writer)
         self.metrics = None
-        self.elapsed_seconds = self.training_flops = 0.0
+        self.elapsed_seconds = 0.0
         if self.is_writer:
             step = self.start_iteration_step if self.start.checkpoint else -1
             self.metrics = MetricsFile(self.run.config.run_folder, step)
-            self.elapsed_seconds, self.training_flops = self.metrics.elapsed_seconds, self.metrics.training_flops
+            self.elapsed_seconds = self.metrics.elapsed_seconds
 
     def fit(self) -> None:
         """Trains to the last step of the config."""
@@ -108,9 +102,7 @@ class TokenformerTrainer(DistributedTrainer):
         """Measures the model before its first step. Nanotron's own would log in to wandb."""
         if self.start.checkpoint is None:
             losses = self.held_out.measure(self.unwrapped_model)
-            self._write(
-                {"iteration_step": 0, "consumed_tokens": 0, "consumed_words": 0.0, **self._standing(), **losses}
-            )
+            self._write({**self._position(self.run.progress(0)), **losses})
 
     def training_step(self, dataloader):
         started = time.monotonic()
@@ -118,15 +110,17 @@ class TokenformerTrainer(DistributedTrainer):
         self.learning_rate = self.lr_scheduler.get_last_lr()[0]
         result = super().training_step(dataloader)
         self.elapsed_seconds += time.monotonic() - started
-        self.training_flops += (
-            self.size.training_flops_per_token(self.sequence_length) * self.run.config.tokens_per_step
-        )
         return result
 
-    def _standing(self) -> dict[str, float]:
+    def _position(self, progress: Progress) -> dict[str, float]:
+        """Where the run stands: steps, text, size and cost."""
         return {
+            "iteration_step": progress.step,
+            "consumed_tokens": progress.tokens,
+            "consumed_words": progress.words,
+            "curriculum/complexity": progress.complexity,
             "growth/parameters": self.size.parameters,
-            "training_flops": self.training_flops,
+            "training_flops": self.run.training_flops(progress.step, self.event_steps),
             "elapsed_seconds": self.elapsed_seconds,
         }
 
@@ -139,6 +133,7 @@ class TokenformerTrainer(DistributedTrainer):
         reason = policy.reason(progress, self.event_steps) if policy else None
         if reason is None:
             return
+        self._measure_end_of_stage(progress)
         stage, before, is_exact = len(self.event_steps) + 1, self.size, policy.operator.is_exact(self.model_config)
         loss_before = self.held_out.held_batch_loss(self.unwrapped_model)
         after = policy.operator.grown_config(self.model_config)
@@ -165,6 +160,12 @@ class TokenformerTrainer(DistributedTrainer):
                 f"{loss_after}, more than growth.tolerance {policy.tolerance}; the last checkpoint is as it was"
             )
 
+    def _measure_end_of_stage(self, progress: Progress) -> None:
+        """Held-out loss of the model before it grows, unless the step's own line has it."""
+        if not self._validation_is_due(progress.step):
+            losses = self.held_out.measure(self.unwrapped_model)
+            self._write({**self._position(progress), "growth/stage_ends": len(self.event_steps) + 1, **losses})
+
     def _report_event(self, event: GrowthEvent) -> None:
         self._write(
             {
@@ -187,17 +188,15 @@ class TokenformerTrainer(DistributedTrainer):
         """One line of metrics; Nanotron's names where it has them."""
         step = self.iteration_step
         progress = self.run.progress(step)
-        losses = self._validate_if_due(step)
+        losses = self.held_out.measure(self.unwrapped_model) if self._validation_is_due(step) else {}
         if not self.is_writer:
             return
         seconds = time.time() - self.iteration_start_time
         tokens_per_second = self.run.config.tokens_per_step / seconds
         processes = self.parallel_context.world_pg.size()
         line = {
-            "iteration_step": step,
+            **self._position(progress),
             "lr": self.learning_rate,
-            "consumed_tokens": progress.tokens,
-            "consumed_words": progress.words,
             "tokens_per_sec": tokens_per_second,
             "tokens_per_sec_per_gpu": tokens_per_second / processes,
             "global_batch_size": self.global_batch_size,
@@ -205,8 +204,6 @@ class TokenformerTrainer(DistributedTrainer):
             "model_tflops_per_gpu": self.unwrapped_model.get_flops_per_sec(
                 seconds, self.sequence_length, self.global_batch_size
             )[0],
-            "curriculum/complexity": progress.complexity,
-            **self._standing(),
             **losses,
         }
         line["lm_loss"] = loss_avg.item()
@@ -215,11 +212,9 @@ class TokenformerTrainer(DistributedTrainer):
         self._write(line)
         self.progress_bar.update(line)
 
-    def _validate_if_due(self, step: int) -> dict[str, float]:
-        interval, last = self.run.config.tokens.val_check_interval, self.config.tokens.train_steps
-        if step == last or (interval > 0 and step % interval == 0):
-            return self.held_out.measure(self.unwrapped_model)
-        return {}
+    def _validation_is_due(self, step: int) -> bool:
+        interval = self.run.config.tokens.val_check_interval
+        return step in (0, self.config.tokens.train_steps) or (interval > 0 and step % interval == 0)
 
     def save_checkpoint(self) -> Path:
         """Nanotron's checkpoint and our records, under a temporary name until they are whole."""
