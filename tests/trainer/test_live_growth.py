@@ -21,10 +21,16 @@ IN_FP32 = ["zero_values", "zero_keys"]
 
 @dataclass
 class Standing:
-    """What training knows at a moment, copied: `ParameterState` by name, learning rates, state of the schedule."""
+    """What training knows at a moment, copied.
+
+    Args:
+        parameters: `ParameterState` by name.
+        groups: of the optimizer: names of parameters, learning rate and weight decay of each.
+        schedule: state of the learning rate's schedule.
+    """
 
     parameters: dict
-    rates: list[float]
+    groups: list[tuple[set[str], float, float]]
     schedule: dict
 
 
@@ -58,9 +64,13 @@ def standing(trainer) -> Standing:
             step=None if state.step is None else state.step.clone(),
         )
 
+    optimizer = trainer.optimizer
     return Standing(
         parameters={name: copy(state) for name, state in parameter_states(trainer).items()},
-        rates=[group["lr"] for group in trainer.optimizer.get_base_optimizer().param_groups],
+        groups=[
+            ({optimizer.id_to_name[id(param)] for param in group["params"]}, group["lr"], group["weight_decay"])
+            for group in optimizer.get_base_optimizer().param_groups
+        ],
         schedule=trainer.lr_scheduler.state_dict(),
     )
 
@@ -157,10 +167,11 @@ def test_fp32_copies_of_16_bit_weights_are_kept_and_grown(runs):
             assert torch.equal(new.master.to(torch.bfloat16), new.weight), name
 
 
-def test_the_schedule_of_the_learning_rate_goes_on(events):
-    assert events[0].before.rates != events[1].before.rates
+def test_the_groups_of_the_optimizer_and_the_learning_rate_stay(events):
+    in_warm_up, after_warm_up = events
+    assert in_warm_up.before.groups[0][1] < after_warm_up.before.groups[0][1]
     for event in events:
-        assert event.after.rates == event.before.rates
+        assert event.after.groups == event.before.groups
         assert event.after.schedule == event.before.schedule
 
 

@@ -49,7 +49,7 @@ class Pattention(nn.Module):
         split = SplitConfig(split_dim=0, contiguous_chunks=chunks)
         param = create_sharded_parameter_from_config(nn.Parameter(tensor), pg, split)
         info = param.get_sharded_info()
-        # Nanotron leaves numpy integers here, writes "np.int64(8)" into checkpoints, and cannot read that at another tp.
+        # Nanotron leaves numpy integers here, writes "np.int64(8)" into checkpoints and cannot read that at another tp.
         info.unsharded_shape = tuple(int(size) for size in info.unsharded_shape)
         return param
 
