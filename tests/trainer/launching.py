@@ -1,5 +1,6 @@
 """Starts training as a user does: `python -m tokenformer train`, as one process, as ranks, or under torchrun."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -82,28 +83,40 @@ class Training:
             assert statuses == [0] * len(statuses), f"exit statuses {statuses}\n{self.output()}"
             return self.output()
         except subprocess.TimeoutExpired:
+            self.ask_to_end()
             raise AssertionError(f"not finished after {SECONDS_ALLOWED} s\n{self.output()}") from None
         finally:
             self.end()
 
-    def expect_until(self, condition: Callable[[], bool]) -> None:
-        """Waits until the condition holds while every process is stopped; they stay stopped, and may be killed."""
+    def ask_to_end(self) -> None:
+        """SIGTERM, which torchrun hands on to its workers."""
+        for process in self.processes:
+            process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            for process in self.processes:
+                process.wait(10)
+
+    def stop_when(self, condition: Callable[[], bool]) -> None:
+        """Stops every process, with SIGSTOP, at a moment at which the condition holds."""
         deadline = time.monotonic() + SECONDS_ALLOWED
-        while True:
-            if not self.is_running or time.monotonic() > deadline:
-                output = self.output()
-                self.end()
-                raise AssertionError(f"the run ended, or took too long, before the moment came\n{output}")
-            if condition():
+        try:
+            while True:
                 self.stop()
+                assert self.is_running, f"the run ended before the moment came\n{self.output()}"
+                assert time.monotonic() < deadline, f"the moment did not come\n{self.output()}"
                 if condition():
                     return
                 self.go_on()
-            time.sleep(0.001)
+                time.sleep(0.001)
+        except BaseException:
+            self.end()
+            raise
 
     def stop(self) -> None:
         for process in self.processes:
-            process.send_signal(signal.SIGSTOP)
+            if process.poll() is None:
+                process.send_signal(signal.SIGSTOP)
+                os.waitpid(process.pid, os.WUNTRACED)
 
     def go_on(self) -> None:
         for process in self.processes:

@@ -25,6 +25,12 @@ def growth_lines(run: Path) -> list[dict]:
     return [line for line in metrics(run) if "growth/event" in line]
 
 
+def held_out_steps(run: Path) -> list[int]:
+    """Steps after which held-out loss was measured because it was due, not because the model was about to grow."""
+    measured = [line for line in metrics(run) if "val/loss" in line and "growth/stage_ends" not in line]
+    return [line["iteration_step"] for line in measured]
+
+
 def event_steps(run: Path) -> list[int]:
     return [line["iteration_step"] for line in growth_lines(run)]
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 import yaml
-from conftest import RUN
 from launching import start_training
-from run_files import files, metrics, rewound_copy, step_lines
+from run_files import event_steps, files, held_out_steps, metrics, rewound_copy, step_lines
+from tiny_run import RUN
 
 
 def contents(folder):
@@ -51,7 +51,7 @@ def test_a_run_starts_from_held_out_loss_before_its_first_step(reference):
 
 def test_held_out_loss_is_measured_at_its_interval_and_at_the_end(train_here):
     run = train_here("tokens.val_check_interval=5", "checkpoints.checkpoint_interval=16")
-    assert [line["iteration_step"] for line in metrics(run) if "val/loss" in line] == [0, 5, 10, 15, 16]
+    assert held_out_steps(run) == [0, 5, 10, 15, 16]
 
 
 def test_held_out_loss_does_not_depend_on_which_steps_are_logged(train_here):
@@ -60,7 +60,16 @@ def test_held_out_loss_does_not_depend_on_which_steps_are_logged(train_here):
         "logging.iteration_step_info_interval=4",
         "checkpoints.checkpoint_interval=16",
     )
-    assert [line["iteration_step"] for line in metrics(run) if "val/loss" in line] == [0, 5, 10, 15, 16]
+    assert held_out_steps(run) == [0, 5, 10, 15, 16]
+
+
+def test_held_out_loss_is_known_at_the_end_of_each_stage(reference):
+    """It is measured at 4, 8, 12 and 16 anyhow."""
+    assert held_out_steps(reference) == [0, 4, 8, 12, 16]
+    ends = [line for line in metrics(reference) if "growth/stage_ends" in line]
+    assert [line["iteration_step"] for line in ends] == [step for step in event_steps(reference) if step % 4]
+    measured = {line["iteration_step"] for line in metrics(reference) if "val/loss" in line}
+    assert set(event_steps(reference)) <= measured
 
 
 def test_consumed_tokens_and_words_are_those_of_the_plan(reference, tiny_config):

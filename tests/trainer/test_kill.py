@@ -51,7 +51,7 @@ MOMENTS = (
 
 def kill_when(moment, run, config, *settings):
     training = start_training(config, *settings)
-    training.expect_until(lambda: moment(run))
+    training.stop_when(lambda: moment(run))
     training.end()
     assert moment(run), "the moment passed before the process died"
 

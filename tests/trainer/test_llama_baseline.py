@@ -4,8 +4,8 @@ import copy
 
 import pytest
 import yaml
-from conftest import VOCABULARY
-from run_files import assert_same_end, checkpoint, growth_lines, metrics, rewound_copy, step_lines, weights
+from run_files import assert_same_end, checkpoint, growth_lines, held_out_steps, rewound_copy, step_lines, weights
+from tiny_run import VOCABULARY
 
 LLAMA = {
     "is_llama_config": True,
@@ -55,10 +55,7 @@ def test_llama_reads_what_the_tokenformer_reads_at_the_same_rates(llama_run, ref
     shared = ("iteration_step", "lr", "consumed_tokens", "consumed_words", "curriculum/complexity")
     ours, theirs = ([{key: line[key] for key in shared} for line in step_lines(run)] for run in (llama_run, reference))
     assert ours == theirs
-    held_out = [
-        [line["iteration_step"] for line in metrics(run) if "val/loss" in line] for run in (llama_run, reference)
-    ]
-    assert held_out[0] == held_out[1] == [0, 4, 8, 12, 16]
+    assert held_out_steps(llama_run) == held_out_steps(reference) == [0, 4, 8, 12, 16]
 
 
 def test_the_plan_says_that_llama_does_not_grow(llama_config, capsys):

@@ -1,0 +1,219 @@
+"""Two and four processes compute what one process computes, in every layout: losses, each gradient, gradient norm."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import torch
+
+from tokenformer.model.config import TokenSegment
+
+STEPS, GLOBAL_BATCH, MICRO_BATCH = 5, 8, 2
+# Sums over a batch or over parameter tokens are taken in another order, which changes the last bits of fp32.
+TOLERANCE = 1e-5
+
+SIZES = {
+    "is_tokenformer_config": True,
+    "vocab_size": 48,
+    "max_position_embeddings": 16,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "qkv_tokens": 16,
+    "output_tokens": 24,
+    "feed_forward_tokens": 40,
+}
+GROWN = [asdict(TokenSegment(16, 4.0)), asdict(TokenSegment(8, 2.5))]
+MODELS = {
+    # What layouts can get wrong: parameters that every shard holds whole (norms, tau), shared heads, the embedding that
+    # is the head, segments that are sharded apart, and a mask that travels with the hidden states.
+    "grown, tied": {
+        **SIZES,
+        "num_attention_heads": 8,
+        "num_key_value_heads": 4,
+        "qkv_tokens": GROWN,
+        "feed_forward_tokens": GROWN,
+        "tau": "learned",
+        "block_norm_affine": True,
+        "document_mask": True,
+        "eos_token_id": 0,
+        "tie_word_embeddings": True,
+    },
+    "linear and SwiGLU, untied": {
+        **SIZES,
+        "qkv_layer": "linear",
+        "feed_forward_layer": "swiglu",
+        "swiglu_width": 48,
+        "theta": "softmax",
+        "block_norm": "rms_norm",
+        "block_norm_affine": True,
+        "final_norm": "rms_norm",
+        "tie_word_embeddings": False,
+    },
+    "gelu before the norm, tied": {
+        **SIZES,
+        "output_layer": "linear",
+        "theta": "gelu_l2_norm",
+        "tie_word_embeddings": True,
+    },
+}
+
+LAYOUTS = {
+    "tp 2": {"tp": 2},
+    "tp 2, reduce-scatter": {"tp": 2, "tp_mode": "REDUCE_SCATTER"},
+    "pp 2": {"pp": 2},
+    "dp 2, ZeRO-1": {"dp": 2, "zero_stage": 1},
+    "dp 2 x tp 2": {"dp": 2, "tp": 2},
+    "tp 2 x pp 2": {"tp": 2, "pp": 2},
+    "dp 2 x pp 2": {"dp": 2, "pp": 2},
+    "dp 2 x tp 2, ZeRO-1, reduce-scatter": {"dp": 2, "tp": 2, "tp_mode": "REDUCE_SCATTER", "zero_stage": 1},
+    "tp 4": {"tp": 4},
+}
+RARE_LAYOUTS = {
+    "dp 2": {"dp": 2},
+    "pp 2, all forward all backward": {"pp": 2, "pp_engine": "afab"},
+    "dp 4, ZeRO-1": {"dp": 4, "zero_stage": 1},
+    "dp 2 x pp 2, ZeRO-1": {"dp": 2, "pp": 2, "zero_stage": 1},
+    "tp 2 x pp 2, reduce-scatter": {"tp": 2, "pp": 2, "tp_mode": "REDUCE_SCATTER"},
+    "tp 4, reduce-scatter": {"tp": 4, "tp_mode": "REDUCE_SCATTER"},
+}
+BOTH = [*LAYOUTS, *(pytest.param(name, marks=pytest.mark.slow) for name in RARE_LAYOUTS)]
+
+
+def settings(layout: dict) -> dict:
+    """The config of a run of 5 steps with a global batch of 8 samples, as `RunConfig` reads it."""
+    parallelism = dict(layout)
+    zero_stage = parallelism.pop("zero_stage", 0)
+    schedule = {"learning_rate": 0.01, "lr_warmup_style": "constant", "min_decay_lr": 0.01}
+    return {
+        "general": {"run": "layout", "seed": 5, "ignore_sanity_checks": False},
+        "parallelism": parallelism,
+        "model": {"init_method": {"std": 0.18}},
+        "checkpoints": {"checkpoint_interval": 10 * STEPS, "checkpoints_path": "never-written"},
+        "logging": {"log_level": "error", "log_level_replica": "error"},
+        "tokens": {
+            "sequence_length": 16,
+            "train_steps": STEPS,
+            "micro_batch_size": MICRO_BATCH,
+            "batch_accumulation_per_replica": GLOBAL_BATCH // MICRO_BATCH // parallelism.get("dp", 1),
+        },
+        "optimizer": {"zero_stage": zero_stage, "learning_rate_scheduler": schedule},
+        "data_stages": [{"name": "random tokens", "data": {"dataset": {"dataset_folder": "none"}}}],
+    }
+
+
+def processes(layout: dict) -> int:
+    return layout.get("dp", 1) * layout.get("tp", 1) * layout.get("pp", 1)
+
+
+def train_in(layouts: dict[str, dict], folder: Path) -> Path:
+    """Trains every model in the layouts, one after the other, in processes of their own."""
+    jobs = {
+        name: {"processes": processes(layout), "settings": settings(layout), "models": MODELS}
+        for name, layout in layouts.items()
+    }
+    (folder / "jobs.json").write_text(json.dumps(jobs))
+    worker = Path(__file__).with_name("parallel_training.py")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, worker, folder], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    return train_in({"one process": {}, **LAYOUTS}, tmp_path_factory.mktemp("layouts"))
+
+
+@pytest.fixture(scope="module")
+def rarely_trained(tmp_path_factory) -> Path:
+    return train_in(RARE_LAYOUTS, tmp_path_factory.mktemp("rare-layouts"))
+
+
+def read(folder: Path, ranks: int) -> list[dict]:
+    """The recordings of each rank, by model; fails with what the processes printed when one of them did not end."""
+    files = [folder / f"rank-{rank}.pt" for rank in range(ranks)]
+    if not all(path.exists() for path in files):
+        printed = [path.with_suffix(".txt") for path in files]
+        pytest.fail("\n".join(f"--- {path.stem}\n{path.read_text()[-2000:]}" for path in printed if path.exists()))
+    return [torch.load(path, weights_only=False) for path in files]
+
+
+@pytest.fixture(scope="module")
+def one_process(trained) -> dict:
+    return read(trained / "one process", 1)[0]
+
+
+@pytest.fixture(scope="module", params=BOTH)
+def ranks(request) -> list[dict]:
+    """What each rank of a layout recorded, by model."""
+    name = request.param
+    folder = request.getfixturevalue("trained" if name in LAYOUTS else "rarely_trained")
+    return read(folder / name, processes({**LAYOUTS, **RARE_LAYOUTS}[name]))
+
+
+def relative_difference(ours: torch.Tensor, theirs: torch.Tensor) -> float:
+    """The largest difference, in multiples of the largest value."""
+    return ((ours - theirs).abs().max() / theirs.abs().max()).item()
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_losses_are_those_of_one_process(ranks, one_process, model):
+    expected = one_process[model].losses
+    assert len(expected) == STEPS and max(expected) - min(expected) > 0.05
+    knowing = [rank[model].losses for rank in ranks if rank[model].losses]
+    assert knowing
+    for losses in knowing:
+        assert losses == pytest.approx(expected, rel=TOLERANCE)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_gradient_is_that_of_one_process(ranks, one_process, model):
+    whole = {name: part.tensor for name, part in one_process[model].gradients.items()}
+    seen = {name: torch.zeros(tensor.shape, dtype=torch.bool) for name, tensor in whole.items()}
+    wrong = {}
+    for number, rank in enumerate(ranks):
+        for name, part in rank[model].gradients.items():
+            assert part.whole_shape == whole[name].shape
+            for local, place in part.slices:
+                seen[name][place] = True
+                assert whole[name][place].any(), f"{name} has no gradient here, which proves nothing"
+                difference = relative_difference(part.tensor[local], whole[name][place])
+                if not difference <= TOLERANCE:
+                    wrong[f"{name} on rank {number}"] = difference
+    assert [name for name, mask in seen.items() if not mask.all()] == []
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_gradient_norm_is_that_of_one_process_on_every_rank(ranks, one_process, model):
+    expected = one_process[model].gradient_norms
+    assert len(expected) == STEPS and max(expected) > 1.0, "nothing was clipped"
+    for rank in ranks:
+        assert rank[model].gradient_norms == pytest.approx(expected, rel=TOLERANCE)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_copies_of_a_weight_are_bitwise_equal_in_the_end(ranks, model):
+    """Those of replicas, those of a tied embedding on two pipeline stages, and what every shard holds whole."""
+    first, apart = {}, []
+    for number, rank in enumerate(ranks):
+        for name, part in rank[model].weights.items():
+            for local, place in part.slices:
+                other = first.setdefault((name, str(place)), part.tensor[local])
+                if not torch.equal(part.tensor[local], other):
+                    apart.append(f"{name} on rank {number}")
+    assert apart == []
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_one_process_holds_every_weight_whole(one_process, model):
+    """So it can be what the layouts are compared with."""
+    recording = one_process[model]
+    assert recording.weights.keys() == recording.gradients.keys()
+    for part in recording.weights.values():
+        assert part.tensor.shape == part.whole_shape
