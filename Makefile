@@ -6,6 +6,8 @@ DATA := data
 RUN := runs/tokenformer-demo
 # A package index with torch builds for the CPU saves gigabytes of CUDA: make demo TORCH_INDEX=...
 TORCH_INDEX ?=
+# Keys of the demo's YAML to change: make demo SET="--set tokens.train_steps=100"
+SET ?=
 
 .PHONY: demo test lint bench clean
 
@@ -24,8 +26,8 @@ $(DATA)/bible-prepared: $(DATA)/bible
 # The main job: a Tokenformer that grows as the text gets harder, then its report beside n-gram baselines.
 demo: $(DATA)/bible-prepared
 	$(BIN)/tokenformer doctor
-	$(BIN)/tokenformer plan configs/tokenformer.yaml
-	$(BIN)/tokenformer train configs/tokenformer.yaml
+	$(BIN)/tokenformer plan configs/tokenformer.yaml $(SET)
+	$(BIN)/tokenformer train configs/tokenformer.yaml $(SET)
 	$(BIN)/tokenformer report $(RUN)
 	@echo "Look at $(RUN)/report.html"
 

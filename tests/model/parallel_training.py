@@ -2,9 +2,9 @@
 
     python parallel_training.py FOLDER
 
-reads FOLDER/jobs.json, {layout: {"processes": number, "settings": sections of a run's config, "models": {name:
-model_config}}}, and leaves FOLDER/LAYOUT/rank-N.pt, a `Recording` for each model, and FOLDER/LAYOUT/rank-N.txt, what
-the process printed. Nanotron is imported once, and the processes of a layout are forks, which share nothing else.
+reads FOLDER/jobs.json, {name: {"processes": number, "config": content of a run's YAML}}, and leaves FOLDER/NAME with
+rank-N.pt, a `Recording`, and rank-N.txt, what the process printed. Nanotron is imported once: the processes of a job
+are forks of this one, and share nothing else.
 """
 
 import json
@@ -14,11 +14,11 @@ import socket
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
+from recordings import Part, Recording
 
 from tokenformer.trainer import bootstrap
 
@@ -36,20 +36,6 @@ from tokenformer.trainer.parameter_groups import grouped_parameters  # noqa: E40
 SECONDS_ALLOWED = 60
 
 
-@dataclass
-class Part:
-    """What one rank holds of a parameter or of its gradient, and where that belongs in the whole.
-
-    Args:
-        slices: pairs of slices, of `tensor` and of the whole.
-        whole_shape: shape of the whole.
-    """
-
-    tensor: torch.Tensor
-    slices: list[tuple[tuple[slice, ...], tuple[slice, ...]]]
-    whole_shape: tuple[int, ...]
-
-
 def part_of(param, tensor: torch.Tensor) -> Part:
     """By Nanotron's own record of how a parameter is sharded."""
     tensor = tensor.detach().clone()
@@ -58,23 +44,6 @@ def part_of(param, tensor: torch.Tensor) -> Part:
     info = param.get_sharded_info()
     slices = [(pair.local_slices, pair.global_slices) for pair in info.local_global_slices_pairs]
     return Part(tensor, slices, tuple(int(size) for size in info.unsharded_shape))
-
-
-@dataclass
-class Recording:
-    """What one rank saw of a run.
-
-    Args:
-        losses: of every step, on the ranks that know it.
-        gradient_norms: as reported, of every step.
-        gradients: of the first step, as the optimizer gets them, by the name that is the same in every layout.
-        weights: at the end.
-    """
-
-    losses: list[float] = field(default_factory=list)
-    gradient_norms: list[float] = field(default_factory=list)
-    gradients: dict[str, Part] = field(default_factory=dict)
-    weights: dict[str, Part] = field(default_factory=dict)
 
 
 class RecordingTrainer(DistributedTrainer):
@@ -110,10 +79,10 @@ def samples(config: RunConfig, vocabulary: int) -> list[dict[str, np.ndarray]]:
     return [{"input_ids": sample} for sample in tokens]
 
 
-def train(settings: dict, model_config: dict) -> Recording:
+def train(content: dict) -> Recording:
     """Trains a model in this process, which is one of the layout's."""
-    content = {**settings, "model": {**settings["model"], "model_config": model_config}}
-    config, model = build(content, RunConfig, "", "jobs.json"), build(model_config, TokenformerConfig, "", "jobs.json")
+    config = build(content, RunConfig, "", "jobs.json")
+    model = build(config.model.model_config, TokenformerConfig, "", "jobs.json")
     optimizer = config.optimizer
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "nanotron.yaml")
@@ -126,7 +95,7 @@ def train(settings: dict, model_config: dict) -> Recording:
 
 
 def run_rank(rank: int, port: int, job: dict, folder: Path) -> None:
-    """The life of one process of a layout."""
+    """The life of one process of a job."""
     with open(folder / f"rank-{rank}.txt", "w") as printed:
         for stream in (sys.stdout, sys.stderr):
             os.dup2(printed.fileno(), stream.fileno())
@@ -135,8 +104,7 @@ def run_rank(rank: int, port: int, job: dict, folder: Path) -> None:
     address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     os.environ.update({name: str(value) for name, value in (group | address).items()})
     ensure_process_group()
-    recordings = {name: train(job["settings"], model_config) for name, model_config in job["models"].items()}
-    torch.save(recordings, folder / f"rank-{rank}.pt")
+    torch.save(train(job["config"]), folder / f"rank-{rank}.pt")
     torch.distributed.destroy_process_group()
 
 
@@ -146,9 +114,9 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def run_layout(job: dict, folder: Path) -> None:
-    """Runs the processes of a layout to their end; when one fails, or time is up, the others are killed."""
-    folder.mkdir()
+def run_job(job: dict, folder: Path) -> None:
+    """Runs the processes of a job to their end; when one fails, or time is up, the others are killed."""
+    folder.mkdir(parents=True)
     port, forks = free_port(), multiprocessing.get_context("fork")
     ranks = [forks.Process(target=run_rank, args=(rank, port, job, folder)) for rank in range(job["processes"])]
     for process in ranks:
@@ -163,5 +131,5 @@ def run_layout(job: dict, folder: Path) -> None:
 
 if __name__ == "__main__":
     here = Path(sys.argv[1])
-    for layout, job in json.loads((here / "jobs.json").read_text()).items():
-        run_layout(job, here / layout)
+    for name, job in json.loads((here / "jobs.json").read_text()).items():
+        run_job(job, here / name)

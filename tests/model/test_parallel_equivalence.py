@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from recordings import Recording
 
 from tokenformer.model.config import TokenSegment
 
-STEPS, GLOBAL_BATCH, MICRO_BATCH = 5, 8, 2
+STEPS, GLOBAL_BATCH = 5, 8
 # Sums over a batch or over parameter tokens are taken in another order, which changes the last bits of fp32.
 TOLERANCE = 1e-5
 
@@ -84,22 +85,27 @@ RARE_LAYOUTS = {
 BOTH = [*LAYOUTS, *(pytest.param(name, marks=pytest.mark.slow) for name in RARE_LAYOUTS)]
 
 
-def settings(layout: dict) -> dict:
-    """The config of a run of 5 steps with a global batch of 8 samples, as `RunConfig` reads it."""
+def content(layout: dict, model: dict) -> dict:
+    """The config of a run of 5 steps with a global batch of 8 samples, as `RunConfig` reads it.
+
+    A batch comes in microbatches where replicas accumulate them or pipeline stages pass them on, and whole elsewhere.
+    """
     parallelism = dict(layout)
     zero_stage = parallelism.pop("zero_stage", 0)
+    replicas = parallelism.get("dp", 1)
+    microbatches = 2 if replicas > 1 else 4 if "pp" in parallelism else 1
     schedule = {"learning_rate": 0.01, "lr_warmup_style": "constant", "min_decay_lr": 0.01}
     return {
         "general": {"run": "layout", "seed": 5, "ignore_sanity_checks": False},
         "parallelism": parallelism,
-        "model": {"init_method": {"std": 0.18}},
+        "model": {"init_method": {"std": 0.18}, "model_config": model},
         "checkpoints": {"checkpoint_interval": 10 * STEPS, "checkpoints_path": "never-written"},
         "logging": {"log_level": "error", "log_level_replica": "error"},
         "tokens": {
             "sequence_length": 16,
             "train_steps": STEPS,
-            "micro_batch_size": MICRO_BATCH,
-            "batch_accumulation_per_replica": GLOBAL_BATCH // MICRO_BATCH // parallelism.get("dp", 1),
+            "micro_batch_size": GLOBAL_BATCH // replicas // microbatches,
+            "batch_accumulation_per_replica": microbatches,
         },
         "optimizer": {"zero_stage": zero_stage, "learning_rate_scheduler": schedule},
         "data_stages": [{"name": "random tokens", "data": {"dataset": {"dataset_folder": "none"}}}],
@@ -111,14 +117,15 @@ def processes(layout: dict) -> int:
 
 
 def train_in(layouts: dict[str, dict], folder: Path) -> Path:
-    """Trains every model in the layouts, one after the other, in processes of their own."""
+    """Trains every model in the layouts, one after the other, in processes of their own; gives the folder back."""
     jobs = {
-        name: {"processes": processes(layout), "settings": settings(layout), "models": MODELS}
+        f"{name}/{model}": {"processes": processes(layout), "config": content(layout, MODELS[model])}
         for name, layout in layouts.items()
+        for model in MODELS
     }
     (folder / "jobs.json").write_text(json.dumps(jobs))
     worker = Path(__file__).with_name("parallel_training.py")
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
     done = subprocess.run([sys.executable, worker, folder], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return folder
@@ -134,26 +141,31 @@ def rarely_trained(tmp_path_factory) -> Path:
     return train_in(RARE_LAYOUTS, tmp_path_factory.mktemp("rare-layouts"))
 
 
-def read(folder: Path, ranks: int) -> list[dict]:
-    """The recordings of each rank, by model; fails with what the processes printed when one of them did not end."""
-    files = [folder / f"rank-{rank}.pt" for rank in range(ranks)]
+def recordings(folder: Path, layout: dict) -> list[Recording]:
+    """What each rank recorded; fails with what the processes printed when one of them did not come to its end."""
+    files = [folder / f"rank-{rank}.pt" for rank in range(processes(layout))]
     if not all(path.exists() for path in files):
         printed = [path.with_suffix(".txt") for path in files]
         pytest.fail("\n".join(f"--- {path.stem}\n{path.read_text()[-2000:]}" for path in printed if path.exists()))
     return [torch.load(path, weights_only=False) for path in files]
 
 
-@pytest.fixture(scope="module")
-def one_process(trained) -> dict:
-    return read(trained / "one process", 1)[0]
+@pytest.fixture(params=MODELS)
+def model(request) -> str:
+    return request.param
 
 
-@pytest.fixture(scope="module", params=BOTH)
-def ranks(request) -> list[dict]:
-    """What each rank of a layout recorded, by model."""
+@pytest.fixture
+def one_process(trained, model) -> Recording:
+    return recordings(trained / "one process" / model, {})[0]
+
+
+@pytest.fixture(params=BOTH)
+def ranks(request, model) -> list[Recording]:
+    """What each rank of a layout recorded."""
     name = request.param
     folder = request.getfixturevalue("trained" if name in LAYOUTS else "rarely_trained")
-    return read(folder / name, processes({**LAYOUTS, **RARE_LAYOUTS}[name]))
+    return recordings(folder / name / model, {**LAYOUTS, **RARE_LAYOUTS}[name])
 
 
 def relative_difference(ours: torch.Tensor, theirs: torch.Tensor) -> float:
@@ -161,23 +173,21 @@ def relative_difference(ours: torch.Tensor, theirs: torch.Tensor) -> float:
     return ((ours - theirs).abs().max() / theirs.abs().max()).item()
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_losses_are_those_of_one_process(ranks, one_process, model):
-    expected = one_process[model].losses
+def test_losses_are_those_of_one_process(ranks, one_process):
+    expected = one_process.losses
     assert len(expected) == STEPS and max(expected) - min(expected) > 0.05
-    knowing = [rank[model].losses for rank in ranks if rank[model].losses]
+    knowing = [rank.losses for rank in ranks if rank.losses]
     assert knowing
     for losses in knowing:
         assert losses == pytest.approx(expected, rel=TOLERANCE)
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_every_gradient_is_that_of_one_process(ranks, one_process, model):
-    whole = {name: part.tensor for name, part in one_process[model].gradients.items()}
+def test_every_gradient_is_that_of_one_process(ranks, one_process):
+    whole = {name: part.tensor for name, part in one_process.gradients.items()}
     seen = {name: torch.zeros(tensor.shape, dtype=torch.bool) for name, tensor in whole.items()}
     wrong = {}
     for number, rank in enumerate(ranks):
-        for name, part in rank[model].gradients.items():
+        for name, part in rank.gradients.items():
             assert part.whole_shape == whole[name].shape
             for local, place in part.slices:
                 seen[name][place] = True
@@ -189,20 +199,18 @@ def test_every_gradient_is_that_of_one_process(ranks, one_process, model):
     assert wrong == {}
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_the_gradient_norm_is_that_of_one_process_on_every_rank(ranks, one_process, model):
-    expected = one_process[model].gradient_norms
+def test_the_gradient_norm_is_that_of_one_process_on_every_rank(ranks, one_process):
+    expected = one_process.gradient_norms
     assert len(expected) == STEPS and max(expected) > 1.0, "nothing was clipped"
     for rank in ranks:
-        assert rank[model].gradient_norms == pytest.approx(expected, rel=TOLERANCE)
+        assert rank.gradient_norms == pytest.approx(expected, rel=TOLERANCE)
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_copies_of_a_weight_are_bitwise_equal_in_the_end(ranks, model):
+def test_copies_of_a_weight_are_bitwise_equal_in_the_end(ranks):
     """Those of replicas, those of a tied embedding on two pipeline stages, and what every shard holds whole."""
     first, apart = {}, []
     for number, rank in enumerate(ranks):
-        for name, part in rank[model].weights.items():
+        for name, part in rank.weights.items():
             for local, place in part.slices:
                 other = first.setdefault((name, str(place)), part.tensor[local])
                 if not torch.equal(part.tensor[local], other):
@@ -210,10 +218,15 @@ def test_copies_of_a_weight_are_bitwise_equal_in_the_end(ranks, model):
     assert apart == []
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_one_process_holds_every_weight_whole(one_process, model):
+def test_a_tied_embedding_has_a_copy_on_both_pipeline_stages(trained, model):
+    """So the test above has something to compare."""
+    name = "model.token_position_embeddings.pp_block.token_embedding.weight"
+    holders = [name in rank.weights for rank in recordings(trained / "pp 2" / model, LAYOUTS["pp 2"])]
+    assert holders == [True, model.endswith(", tied")]
+
+
+def test_one_process_holds_every_weight_whole(one_process):
     """So it can be what the layouts are compared with."""
-    recording = one_process[model]
-    assert recording.weights.keys() == recording.gradients.keys()
-    for part in recording.weights.values():
+    assert one_process.weights.keys() == one_process.gradients.keys()
+    for part in one_process.weights.values():
         assert part.tensor.shape == part.whole_shape

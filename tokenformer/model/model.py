@@ -11,6 +11,7 @@ from nanotron.parallel.pipeline_parallel.p2p import P2P
 from nanotron.parallel.tensor_parallel.enum import TensorParallelLinearMode
 from nanotron.parallel.tensor_parallel.functional import sharded_cross_entropy
 from nanotron.parallel.tensor_parallel.nn import TensorParallelColumnLinear
+from nanotron.parallel.tied_parameters import tie_parameters
 from nanotron.random import RandomStates
 from torch import nn
 from torch.nn import functional
@@ -175,6 +176,14 @@ class TokenformerForTraining(NanotronModel):
             f"{name}.tau": module.stored_tau for name, module in self.named_modules() if isinstance(module, Pattention)
         }
         initialise(layout_independent_names(), self.config, config.model.init_method.std, config.general.seed, tau)
+
+    def tie_custom_params(self) -> None:
+        """A learned tau is whole on every tensor-parallel rank and Pattention sums its gradient: nothing is left to
+        reduce, which Nanotron would do under REDUCE_SCATTER."""
+        ranks = tuple(sorted(dist.get_process_group_ranks(self.parallel_context.tp_pg)))
+        names = [f"{name}.tau" for name, module in self.named_modules() if isinstance(module, Pattention)]
+        for name in names if self.config.tau == "learned" else []:
+            tie_parameters(self, [(name, ranks)], self.parallel_context, reduce_op=None)
 
     def get_embeddings_lm_head_tied_names(self) -> list[str]:
         if not self.config.tie_word_embeddings:

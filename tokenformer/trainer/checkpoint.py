@@ -88,6 +88,11 @@ def partial_folder(checkpoints_folder: Path) -> Path:
     return checkpoints_folder / PARTIAL
 
 
+def clear_partial(checkpoints_folder: Path) -> None:
+    """Removes what a process left that died while it wrote a checkpoint."""
+    shutil.rmtree(partial_folder(checkpoints_folder), ignore_errors=True)
+
+
 def publish(checkpoints_folder: Path, step: int) -> Path:
     """Gives the finished checkpoint its name, then makes it the latest; until then the one before stays so."""
     folder = checkpoints_folder / str(step)

@@ -10,6 +10,29 @@ from tokenformer.errors import UserError
 from tokenformer.growth.policy import GrowthPolicy
 
 DTYPES = ("float32", "bfloat16", "float16")
+CHOICES = {
+    "parallelism.tp_mode": ("ALL_REDUCE", "REDUCE_SCATTER"),
+    "parallelism.pp_engine": ("1f1b", "afab"),
+    "logging.log_level": ("debug", "info", "warning", "error", "critical"),
+    "logging.log_level_replica": ("debug", "info", "warning", "error", "critical"),
+    "optimizer.zero_stage": (0, 1),
+    "optimizer.learning_rate_scheduler.lr_warmup_style": ("linear", "constant"),
+    "optimizer.learning_rate_scheduler.lr_decay_style": ("linear", "cosine"),
+}
+LEAST = {
+    "parallelism.dp": 1,
+    "parallelism.tp": 1,
+    "parallelism.pp": 1,
+    "logging.iteration_step_info_interval": 1,
+    "validation.batch_size": 1,
+    "data_stages.0.data.num_loading_workers": 0,
+    "model.make_vocab_size_divisible_by": 1,
+    "checkpoints.checkpoint_interval": 1,
+    "tokens.sequence_length": 1,
+    "tokens.train_steps": 1,
+    "tokens.micro_batch_size": 1,
+    "tokens.batch_accumulation_per_replica": 1,
+}
 
 
 def check_launch(config: RunConfig) -> None:
@@ -23,8 +46,37 @@ def check_launch(config: RunConfig) -> None:
         )
 
 
+def _value(config: RunConfig, key: str) -> Any:
+    """The value of a dotted key, in which a number is an index."""
+    value: Any = config
+    for part in key.split("."):
+        value = value[int(part)] if part.isdigit() else getattr(value, part)
+    return value
+
+
+def _check_values(config: RunConfig) -> None:
+    """Values that no setting of the others would make right."""
+    for key, choices in CHOICES.items():
+        if _value(config, key) not in choices:
+            raise UserError(f"{key} is {_value(config, key)!r}; choose one of {', '.join(map(str, choices))}")
+    for key, least in LEAST.items():
+        if _value(config, key) < least:
+            raise UserError(f"{key} is {_value(config, key)}; it must be {least} or more")
+    levels = config.validation.levels
+    if levels != "source" and (isinstance(levels, bool) or not isinstance(levels, int) or levels < 1):
+        raise UserError(f"validation.levels is {levels!r}; it must be 'source' or a number of levels")
+    rate = config.optimizer.learning_rate_scheduler.learning_rate
+    if not rate > 0:
+        raise UserError(f"optimizer.learning_rate_scheduler.learning_rate is {rate}; it must be above 0")
+    for key in ("adam_beta1", "adam_beta2"):
+        beta = getattr(config.optimizer.optimizer_factory, key)
+        if not 0 <= beta < 1:
+            raise UserError(f"optimizer.optimizer_factory.{key} is {beta}; it must be 0 or more and below 1")
+
+
 def check_settings(config: RunConfig, growth: GrowthPolicy | None) -> None:
     """Values that do not go together."""
+    _check_values(config)
     if config.model.dtype not in DTYPES:
         raise UserError(f"model.dtype is {config.model.dtype!r}; choose one of {', '.join(DTYPES)}")
     if config.model.dtype == "float32" and config.optimizer.accumulate_grad_in_fp32:
@@ -33,6 +85,9 @@ def check_settings(config: RunConfig, growth: GrowthPolicy | None) -> None:
         )
     if config.optimizer.optimizer_factory.name != "adamW":
         raise UserError(f"optimizer.optimizer_factory.name is {config.optimizer.optimizer_factory.name!r}; use adamW")
+    length, ranks = config.tokens.sequence_length, config.parallelism.tp
+    if config.parallelism.tp_mode == "REDUCE_SCATTER" and length % ranks:
+        raise UserError(f"tokens.sequence_length {length} cannot be split over parallelism.tp {ranks}")
     if growth is not None and config.optimizer.zero_stage:
         raise UserError("growth needs optimizer.zero_stage: 0; the sharded optimizer of stage 1 cannot be grown yet")
     for group in config.optimizer.parameter_groups:
@@ -42,11 +97,6 @@ def check_settings(config: RunConfig, growth: GrowthPolicy | None) -> None:
             raise UserError(
                 f"optimizer.parameter_groups: {group.parameters!r} is no regular expression: {error}"
             ) from None
-    for key in ("sequence_length", "train_steps", "micro_batch_size", "batch_accumulation_per_replica"):
-        if getattr(config.tokens, key) < 1:
-            raise UserError(f"tokens.{key} is {getattr(config.tokens, key)}; it must be 1 or more")
-    if config.checkpoints.checkpoint_interval < 1:
-        raise UserError(f"checkpoints.checkpoint_interval is {config.checkpoints.checkpoint_interval}; 1 or more")
     if not 0 <= config.curriculum.smoothing < 1:
         raise UserError(f"curriculum.smoothing is {config.curriculum.smoothing}; it must be 0 or more and below 1")
 

@@ -13,6 +13,9 @@ def _optimizer(config: RunConfig) -> dict[str, Any]:
     factory = section.pop("optimizer_factory")
     factory.pop("name")  # 0.4 knows AdamW only, which `checks` holds
     section.pop("parameter_groups")  # ours, see `parameter_groups`
+    schedule = section["learning_rate_scheduler"]
+    # 0.4 declares optional numbers as float, and takes its default for a missing key alone.
+    section["learning_rate_scheduler"] = {key: value for key, value in schedule.items() if value is not None}
     return section | factory
 
 

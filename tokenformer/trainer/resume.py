@@ -15,8 +15,9 @@ from tokenformer.trainer.prepared_run import PreparedRun
 
 # What may differ between a run and its continuation: it does not change what is computed, but for rounding.
 FREE_KEYS = ("logging", "checkpoints", "general.ignore_sanity_checks", "general.project", "data_stages.0.name")
-FREE_KEYS += ("data_stages.0.data.num_loading_workers", "parallelism", "tokens.val_check_interval", "validation")
+FREE_KEYS += ("data_stages.0.data.num_loading_workers", "parallelism.dp", "tokens.val_check_interval", "validation")
 FREE_KEYS += ("model.model_config.kernel", "tokens.micro_batch_size", "tokens.batch_accumulation_per_replica")
+FREE_KEYS += ("parallelism.tp_mode", "parallelism.pp_engine", "parallelism.tp_linear_async_communication")
 FREE_KEYS += ("general.runs_folder", "data_stages.0.data.dataset.dataset_folder", "growth.tolerance")
 
 

@@ -108,9 +108,12 @@ class TokenformerTrainer(DistributedTrainer):
         started = time.monotonic()
         self._grow_if_due(self.run.progress(self.iteration_step - 1))
         self.learning_rate = self.lr_scheduler.get_last_lr()[0]
-        result = super().training_step(dataloader)
+        outputs, loss_avg = super().training_step(dataloader)
         self.elapsed_seconds += time.monotonic() - started
-        return result
+        is_logged = (self.iteration_step - 1) % self.config.logging.iteration_step_info_interval == 0
+        if self._validation_is_due(self.iteration_step) and not is_logged:
+            self.train_step_logs(outputs, loss_avg)
+        return outputs, loss_avg
 
     def _position(self, progress: Progress) -> dict[str, float]:
         """Where the run stands: steps, text, size and cost."""
@@ -219,11 +222,16 @@ class TokenformerTrainer(DistributedTrainer):
     def save_checkpoint(self) -> Path:
         """Nanotron's checkpoint and our records, under a temporary name until they are whole."""
         folder = self.run.config.checkpoints_folder
+        if self.is_writer:
+            checkpoint.clear_partial(folder)
+        dist.barrier(self.parallel_context.world_pg)
         self.config.checkpoints.checkpoints_path = checkpoint.partial_folder(folder)
         try:
             written = super().save_checkpoint()
         finally:
             self.config.checkpoints.checkpoints_path = folder
+        # Nanotron's ranks write their random states after its last barrier.
+        dist.barrier(self.parallel_context.world_pg)
         if self.is_writer:
             progress = self.run.progress(self.iteration_step)
             record = CurriculumRecord(self.run.plan.fingerprint, self.consumed_train_samples, progress.complexity)
