@@ -56,14 +56,10 @@ def _duration(seconds: float) -> str:
 def _schedule_warning(run: PreparedRun, step: int) -> str | None:
     """Growth wants a constant learning rate: neither warm-up nor decay."""
     schedule = run.config.optimizer.learning_rate_scheduler
-    decay = schedule.lr_decay_starting_step
+    decay = schedule.lr_warmup_steps if schedule.lr_decay_starting_step is None else schedule.lr_decay_starting_step
     if step < schedule.lr_warmup_steps:
         return f"the growth after step {step} falls into the warm-up of {schedule.lr_warmup_steps} steps"
-    if (
-        schedule.min_decay_lr is not None
-        and schedule.lr_decay_steps != 0
-        and step >= (schedule.lr_warmup_steps if decay is None else decay)
-    ):
+    if schedule.min_decay_lr is not None and schedule.lr_decay_steps != 0 and step >= decay:
         return f"the growth after step {step} falls into the decay of the learning rate"
     return None
 

@@ -1,6 +1,7 @@
 """Where a run starts: at its beginning, or at its newest checkpoint when that belongs to the same run."""
 
 import dataclasses
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,8 @@ from tokenformer.trainer.prepared_run import PreparedRun
 
 # What may differ between a run and its continuation: it does not change what is computed, but for rounding.
 FREE_KEYS = ("logging", "checkpoints", "general.ignore_sanity_checks", "general.project", "data_stages.0.name")
-FREE_KEYS += ("data_stages.0.data.num_loading_workers", "parallelism.dp", "tokens.val_check_interval", "validation")
+FREE_KEYS += ("data_stages.0.data.num_loading_workers", "parallelism", "tokens.val_check_interval", "validation")
 FREE_KEYS += ("model.model_config.kernel", "tokens.micro_batch_size", "tokens.batch_accumulation_per_replica")
-FREE_KEYS += ("parallelism.tp_mode", "parallelism.pp_engine", "parallelism.tp_linear_async_communication")
 FREE_KEYS += ("general.runs_folder", "data_stages.0.data.dataset.dataset_folder", "growth.tolerance")
 
 
@@ -80,6 +80,23 @@ def _check_same_model(run: PreparedRun, folder: Path, growth: GrowthRecord) -> A
     return model_config
 
 
+def _check_same_layout(config: RunConfig, folder: Path) -> None:
+    """Nanotron 0.4 cannot bring Adam's moments to another tp or pp, nor those that ZeRO sharded to another dp."""
+    record = folder / "optimizer" / "optimizer_config.json"
+    try:
+        content = json.loads(record.read_text(encoding="utf-8"))
+        recorded = {key: int(content["parallelism"][f"{key}_size"]) for key in ("dp", "tp", "pp")}
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{record}, which records the checkpoint's layout, cannot be read: {error}") from error
+    for key in ("tp", "pp", "dp") if config.optimizer.zero_stage else ("tp", "pp"):
+        now = getattr(config.parallelism, key)
+        if now != recorded[key]:
+            raise UserError(
+                f"the checkpoint {folder} was written with parallelism.{key} {recorded[key]}, and its optimizer cannot "
+                f"go on with {now}: set parallelism.{key}={recorded[key]}"
+            )
+
+
 def starting_point(run: PreparedRun) -> StartingPoint:
     """The newest checkpoint of the run, or its beginning.
 
@@ -92,6 +109,7 @@ def starting_point(run: PreparedRun) -> StartingPoint:
     if folder is None:
         growth = GrowthRecord(config.general.seed, dataclasses.asdict(run.base_model_config))
         return StartingPoint(None, 0, run.grown_model_config(0), growth, as_yaml(config))
+    _check_same_layout(config, folder)
     growth, curriculum = read_growth(folder), read_curriculum(folder)
     if curriculum.plan != run.plan.fingerprint:
         raise UserError(
