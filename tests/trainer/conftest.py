@@ -55,8 +55,13 @@ def two_replicas(tiny_config: Path, tmp_path_factory) -> Path:
 
 @contextmanager
 def alone_in_this_process(**variables: str) -> Iterator[None]:
-    """Training in the process of the tests: leaves neither a process group nor launch variables behind."""
+    """Training in the process of the tests: leaves neither a process group nor launch variables behind.
+
+    One thread, as the processes that `launching` starts have: with another number sums are taken in another order.
+    """
     assert not torch.distributed.is_initialized(), "an earlier test left its process group behind"
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     with mock.patch.dict(os.environ):
         for name in LAUNCH_VARIABLES:
             os.environ.pop(name, None)
@@ -64,6 +69,7 @@ def alone_in_this_process(**variables: str) -> Iterator[None]:
         try:
             yield
         finally:
+            torch.set_num_threads(threads)
             if torch.distributed.is_initialized():
                 torch.distributed.destroy_process_group()
 

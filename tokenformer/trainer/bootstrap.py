@@ -53,7 +53,7 @@ def bootstrap() -> BootstrapReport:
     repairs = ["import circle of nanotron.logging"]
     if on_cpu:
         repairs.append("device 'cuda' in Nanotron's modules became 'cpu'")
-        repairs.append("all_reduce and broadcast of parameters go through a view, which gloo needs")
+        repairs.append("collectives on parameters, and of uneven sizes, take a way that gloo can go")
     if without_flash_attention:
         repairs.append("flash-attn, which is not installed, is replaced by torch's scaled_dot_product_attention")
     return BootstrapReport(

@@ -53,10 +53,31 @@ def _in_place(collective: Callable) -> Callable:
     return wrapper
 
 
+def _all_gather_uneven(
+    output_tensor_lists: list[list[torch.Tensor]], input_tensor_list: list[torch.Tensor], group
+) -> None:
+    """Gathers a list of tensors whose sizes differ from rank to rank, by one broadcast a rank.
+
+    ZeRO-1 cuts a parameter of odd size unevenly; gloo's own all_gather takes equal sizes alone, NCCL's any.
+
+    Args:
+        output_tensor_lists: for each tensor, where the part of each rank goes.
+        input_tensor_list: for each tensor, this rank's part.
+    """
+    for source in range(group.size()):
+        outputs = [parts[source] for parts in output_tensor_lists]
+        parts = input_tensor_list if source == group.rank() else outputs
+        buffer = torch.cat([part.detach().reshape(-1) for part in parts])
+        torch.distributed.broadcast(buffer, torch.distributed.get_global_rank(group, source), group=group)
+        for output, part in zip(outputs, buffer.split([output.numel() for output in outputs]), strict=True):
+            output.detach().copy_(part.view_as(output))
+
+
 def mend_collectives(nanotron_distributed: ModuleType) -> None:
     """Makes the collectives that Nanotron calls on parameters work over gloo; torch's own stay as they are."""
     for name in ("all_reduce", "broadcast"):
         setattr(nanotron_distributed, name, _in_place(getattr(torch.distributed, name)))
+    nanotron_distributed.all_gather_coalesced = _all_gather_uneven
 
 
 def _free_port() -> int:
