@@ -16,6 +16,7 @@ import dataclasses
 import hashlib
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,7 +79,7 @@ class AppendTokens:
     norm: str | None = None
 
     name = "append_tokens"
-    model_type = "tokenformer"
+    model_types = ("tokenformer",)
 
     def __post_init__(self):
         if self.new_tokens not in ("zero_values", "zero_keys"):
@@ -139,47 +140,60 @@ class AppendTokens:
             raise UserError("append_tokens: the model would stand still; raise the factors, or make a layer pattention")
         return grown
 
+    def sources(self, name: str, before: TokenformerConfig, after: TokenformerConfig) -> tuple[str, ...]:
+        return (name,)
+
     def grown_parameter(
         self,
         name: str,
-        old: torch.Tensor,
+        old: Mapping[str, torch.Tensor],
         before: TokenformerConfig,
         after: TokenformerConfig,
         context: GrowthContext,
     ) -> torch.Tensor:
-        parameter = GrowingParameter.from_name(name)
+        parameter, present = GrowingParameter.from_name(name), old[name]
         if parameter is None:
-            return old
+            return present
         if parameter.kind == "tau":
-            new_taus = [segment.tau for segment in after.segments(parameter.projection, parameter.layer)[len(old) :]]
-            return torch.cat([old, old.new_tensor(new_taus)])
-        new = _new_tokens(parameter, before, after)
-        if new == 0:
-            return old
-        rank, ranks = context.shard
-        share = new // ranks
-        if (parameter.kind == "key_tokens") == (self.new_tokens == "zero_keys"):
-            rows = torch.zeros(share, old.shape[1])
-        else:
-            whole = torch.randn(new, old.shape[1], generator=_generator(context, name))
-            rows = whole[rank * share : (rank + 1) * share] * context.root_mean_square(name)
-        return torch.cat([old, rows.to(old)])
+            segments = after.segments(parameter.projection, parameter.layer)[len(present) :]
+            return torch.cat([present, present.new_tensor([segment.tau for segment in segments])])
+        rows = torch.zeros(_new_rows(parameter, before, after), present.shape[1])
+        if (parameter.kind == "key_tokens") != (self.new_tokens == "zero_keys"):
+            scale = present.double().square().mean().sqrt().item()
+            rows = torch.randn(rows.shape, generator=_generator(context, name)) * scale
+        return torch.cat([present, rows.to(present)])
 
     def grown_moment(
-        self, name: str, old: torch.Tensor, before: TokenformerConfig, after: TokenformerConfig
+        self,
+        name: str,
+        old: Mapping[str, torch.Tensor],
+        power: int,
+        before: TokenformerConfig,
+        after: TokenformerConfig,
     ) -> torch.Tensor:
         """Old rows as they are, zero for the new ones."""
+        parameter, present = GrowingParameter.from_name(name), old[name]
+        if parameter is None:
+            return present
+        return torch.cat([present, present.new_zeros(_new_rows(parameter, before, after), *present.shape[1:])])
+
+    def new_part(self, name: str, before: TokenformerConfig, after: TokenformerConfig) -> torch.Tensor:
         parameter = GrowingParameter.from_name(name)
         if parameter is None:
-            return old
-        if parameter.kind == "tau":
-            size = len(after.segments(parameter.projection, parameter.layer))
-        else:
-            present = before.tokens(parameter.projection, parameter.layer)
-            size = old.shape[0] * (present + _new_tokens(parameter, before, after)) // present
-        return torch.cat([old, old.new_zeros(size - old.shape[0], *old.shape[1:])])
+            return torch.tensor(False)
+        new, present = _new_rows(parameter, before, after), _rows(parameter, before)
+        rows = torch.arange(present + new) >= present
+        return rows if parameter.kind == "tau" else rows[:, None]
+
+    def learning_rate_factor(self, name: str, before: TokenformerConfig, after: TokenformerConfig) -> float:
+        return 1.0
 
 
-def _new_tokens(parameter: GrowingParameter, before: TokenformerConfig, after: TokenformerConfig) -> int:
-    where = parameter.projection, parameter.layer
-    return after.tokens(*where) - before.tokens(*where)
+def _rows(parameter: GrowingParameter, config: TokenformerConfig) -> int:
+    """Length of the first dimension."""
+    segments = config.segments(parameter.projection, parameter.layer)
+    return len(segments) if parameter.kind == "tau" else sum(segment.tokens for segment in segments)
+
+
+def _new_rows(parameter: GrowingParameter, before: TokenformerConfig, after: TokenformerConfig) -> int:
+    return _rows(parameter, after) - _rows(parameter, before)

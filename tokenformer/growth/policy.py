@@ -61,9 +61,9 @@ def growth_policy(section: Growth | None, model_type: str, name: str) -> GrowthP
         for of_type, parameters in section.operators.items()
     }
     for of_type, operator in operators.items():
-        if operator.model_type != of_type:
+        if of_type not in operator.model_types:
             raise UserError(
-                f"{name}: growth.operators.{of_type}: {operator.name} grows a {operator.model_type}, not a {of_type}"
+                f"{name}: growth.operators.{of_type}: {operator.name} grows {' and '.join(operator.model_types)}, not {of_type}"
             )
     if model_type not in operators:
         return None
