@@ -70,7 +70,7 @@ def test_no_groups_is_one_group_of_all(named_params):
 
 def test_growth_factors_scale_rates_and_leave_the_strength_of_decay(named_params):
     groups = [ParameterGroup("key_tokens", learning_rate_factor=0.5), ParameterGroup("norm|tau", weight_decay=0.0)]
-    factors = {name: 0.25 for name in (NAMES[0], NAMES[2], NAMES[4])} | {"a parameter of another stage": 2.0}
+    factors = dict.fromkeys((NAMES[0], NAMES[2], NAMES[4]), 0.25) | {"a parameter of another stage": 2.0}
     found = built(named_params, groups, growth_factors=factors)
     rest, keys, exempt = {NAMES[3]}, set(), {NAMES[1], NAMES[5]}
     assert found[:3] == [(rest, 0.1, 0.01), (keys, 0.1, 0.005), (exempt, 0.0, 0.01)]
