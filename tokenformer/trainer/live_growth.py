@@ -55,19 +55,18 @@ class GrownPlaces:
         param.copy_(cut(state.weight, shard))
         if name not in self.optimized:
             return  # all of its elements are optimized by other replicas
-        dp_rank = torch.distributed.get_rank(self.context.dp_pg)
-        bounds = optimizer_slices(self.optimizer, name, param.numel(), self.context.dp_pg.size())[dp_rank]
+        dp_rank, optimized = torch.distributed.get_rank(self.context.dp_pg), self.optimized[name]
+        start, end = optimizer_slices(self.optimizer, name, param.numel(), self.context.dp_pg.size())[dp_rank]
 
         def part(whole: torch.Tensor) -> torch.Tensor:
-            sharded = cut(whole, shard)
-            return sharded if bounds == (0, param.numel()) else sharded.flatten()[slice(*bounds)]
+            return cut(whole, shard).flatten()[start:end].view(optimized.shape)
 
         if self.accumulator is not None:
             master = state.weight if state.master is None else state.master
             self.accumulator.parameters[name]["fp32"].copy_(part(master))
         if state.step is not None:
             moments = {key: _with_memory_of_its_own(part(moment), is_shared) for key, moment in state.moments.items()}
-            self.base_state[self.optimized[name]] = {"step": self._step(state.step, param), **moments}
+            self.base_state[optimized] = {"step": self._step(state.step, param), **moments}
 
     def _step(self, step: float, param: torch.Tensor) -> torch.Tensor:
         """As torch's AdamW keeps it: on the parameter's device when it is fused."""

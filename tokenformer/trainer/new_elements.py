@@ -80,10 +80,8 @@ def new_elements_of(trainer: DistributedTrainer, transition: Transition) -> list
             param, new = params[name], transition.new_part(name)
             if not new.any():
                 continue
-            is_new = cut(new, Shard.of(param)).to(param.device)
             start, end = optimizer_slices(optimizer, name, param.numel(), dp_pg.size())[dp_pg.rank()]
-            if (start, end) != (0, param.numel()):
-                is_new = is_new.flatten()[start:end].clone()
+            is_new = cut(new, Shard.of(param)).flatten()[start:end].view(optimized.shape).to(param.device)
             # ZeRO-1 steps a wrapper around a slice of the parameter.
             found.append(NewElements(getattr(optimized, "sliced_flat_tensor", optimized.detach()), is_new))
     return [part for part in found if part.is_new.any()]
