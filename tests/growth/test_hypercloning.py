@@ -261,7 +261,7 @@ def test_another_model_is_refused():
 def test_an_unknown_parameter_is_refused():
     for config in (LlamaConfig(), tokenformer_config()):
         with pytest.raises(ValueError, match="knows no parameter model.decoder.0.pp_block.attn.bias_proj.weight"):
-            HyperCloning()._rule("model.decoder.0.pp_block.attn.bias_proj.weight", config)
+            HyperCloning().rule("model.decoder.0.pp_block.attn.bias_proj.weight", config)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

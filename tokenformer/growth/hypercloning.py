@@ -172,7 +172,12 @@ class HyperCloning:
             final_norm=1 / self.width if stays_tied else 1.0,
         )
 
-    def _rule(self, name: str, before: Any) -> CloneRule:
+    def rule(self, name: str, before: Any) -> CloneRule:
+        """How a parameter of the grown model is cloned from its source.
+
+        Raises:
+            ValueError: neither model has a parameter of this name.
+        """
         return RULES[_model_type(before)](name, before, self._copies(before))
 
     def sources(self, name: str, before: Any, after: Any) -> tuple[str, ...]:
@@ -183,23 +188,23 @@ class HyperCloning:
     ) -> torch.Tensor:
         (source,) = self.sources(name, before, after)
         self.check_dtype(old[source].dtype)
-        return clone(old[source], self._rule(name, before), self.kind, self.noise_db, _generator(context, name))
+        return clone(old[source], self.rule(name, before), self.kind, self.noise_db, _generator(context, name))
 
     def grown_moment(
         self, name: str, old: Mapping[str, torch.Tensor], power: int, before: Any, after: Any
     ) -> torch.Tensor:
         """The old moment times c or c^2 in every block; zero for an embedding and a head that were one."""
         (source,) = self.sources(name, before, after)
-        moment = clone_moment(old[source], self._rule(name, before), power)
+        moment = clone_moment(old[source], self.rule(name, before), power)
         return torch.zeros_like(moment) if self._parts_with_tied(name, before, after) else moment
 
     def new_part(self, name: str, before: Any, after: Any) -> torch.Tensor:
         """Everything outside the first copy; all of an embedding and a head that were one."""
-        new = outside_first_copy(self._rule(name, before))
+        new = outside_first_copy(self.rule(name, before))
         return torch.ones_like(new) if self._parts_with_tied(name, before, after) else new
 
     def _parts_with_tied(self, name: str, before: Any, after: Any) -> bool:
         return name in (EMBEDDING, HEAD) and before.tie_word_embeddings and not after.tie_word_embeddings
 
     def learning_rate_factor(self, name: str, before: Any, after: Any) -> float:
-        return self._rule(name, before).learning_rate_factor
+        return self.rule(name, before).learning_rate_factor
