@@ -96,11 +96,8 @@ class HyperCloning:
                 raise UserError(f"hypercloning: {key} is {getattr(self, key)!r}; choose {' or '.join(choices)}")
         if self.noise_db is not None and not math.isfinite(self.noise_db):
             raise UserError(f"hypercloning: noise_db is {self.noise_db}; give decibels, or null for no noise")
-        if self.kind == "diagonal" and 1 not in (
-            self.width,
-            self.feed_forward_copies,
-            self.width / self.feed_forward_copies,
-        ):
+        factors = {self.width, self.feed_forward_copies}
+        if self.kind == "diagonal" and len(factors - {1}) > 1:
             raise UserError(
                 f"hypercloning: a diagonal clone needs square blocks; width {self.width} and feed_forward "
                 f"{self.feed_forward_copies} must be equal, or one of them 1"
