@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from tokenformer.growth.append_tokens import GrowingParameter
 from tokenformer.growth.operator import GrowthContext
+from tokenformer.growth.pattention_parameter import PattentionParameter
 from tokenformer.kernels import pattention
 from tokenformer.model.config import TokenformerConfig
 
@@ -114,7 +114,7 @@ def random_parameters(config, seed: int = 0, dtype: torch.dtype = torch.float64)
 
 
 def _tau(name: str, config: TokenformerConfig) -> torch.Tensor:
-    parameter = GrowingParameter.from_name(name)
+    parameter = PattentionParameter.from_name(name)
     segments = config.segments(parameter.projection, parameter.layer)
     return torch.tensor([segment.tau for segment in segments], dtype=torch.float64)
 

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from tokenformer.growth.append_tokens import AppendTokens, GrowingParameter
+from tokenformer.growth.append_tokens import AppendTokens
 from tokenformer.growth.operator import GrowthContext
+from tokenformer.growth.pattention_parameter import PattentionParameter
 from tokenformer.model.config import LayerTokens
 from tokenformer.model.flops import tokenformer_size
 
@@ -24,7 +25,7 @@ def test_growth_knows_every_parameter_by_its_name(build, tokenformer_config):
     model = build(tokenformer_config(tau="learned", layer_tokens=[LayerTokens(1, qkv_tokens=6)]))
     found = set()
     for name, parameter in model.named_parameters():
-        growing = GrowingParameter.from_name(name)
+        growing = PattentionParameter.from_name(name)
         assert (growing is not None) == name.endswith(("key_tokens", "value_tokens", "tau"))
         if growing is not None:
             segments = model.config.segments(growing.projection, growing.layer)

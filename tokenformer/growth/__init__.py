@@ -2,9 +2,10 @@
 
 from tokenformer.growth.append_tokens import AppendTokens
 from tokenformer.growth.hypercloning import HyperCloning
+from tokenformer.growth.stack_layers import StackLayers
 from tokenformer.growth.triggers import ComplexityTrigger, ScheduleTrigger
 
-OPERATORS = {"append_tokens": AppendTokens, "hypercloning": HyperCloning}
+OPERATORS = {"append_tokens": AppendTokens, "hypercloning": HyperCloning, "stack_layers": StackLayers}
 TRIGGERS = {"complexity": ComplexityTrigger, "schedule": ScheduleTrigger}
 
 __all__ = ["OPERATORS", "TRIGGERS"]

@@ -17,8 +17,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from tokenformer.growth.append_tokens import GrowingParameter
 from tokenformer.growth.cloning import CloneRule, Part
+from tokenformer.growth.pattention_parameter import PattentionParameter
 from tokenformer.model.config import TokenformerConfig
 
 
@@ -73,7 +73,7 @@ def llama_rule(name: str, config: Any, copies: Copies) -> CloneRule:
 
 def tokenformer_rule(name: str, config: TokenformerConfig, copies: Copies) -> CloneRule:
     """The rule of a parameter of the Tokenformer, in whatever layers it has."""
-    parameter = GrowingParameter.from_name(name)
+    parameter = PattentionParameter.from_name(name)
     if parameter is not None:
         return _pattention_rule(parameter, _module(name), config, copies)
     hidden, head = config.hidden_size, config.head_size
@@ -97,7 +97,9 @@ def tokenformer_rule(name: str, config: TokenformerConfig, copies: Copies) -> Cl
     return _chosen(rules, name)
 
 
-def _pattention_rule(parameter: GrowingParameter, module: str, config: TokenformerConfig, copies: Copies) -> CloneRule:
+def _pattention_rule(
+    parameter: PattentionParameter, module: str, config: TokenformerConfig, copies: Copies
+) -> CloneRule:
     segments = [segment.tokens for segment in config.segments(parameter.projection, parameter.layer)]
     tokens = copies.feed_forward if parameter.projection == "feed_forward" else 1
     if parameter.kind == "tau":
