@@ -292,9 +292,9 @@ def test_a_config_chooses_it_for_either_model():
             "tokenformer": {"name": "hypercloning", "noise_db": 10, "tied_embeddings": "untie"},
         },
     )
-    assert growth_policy(section, "llama", "run.yaml").operator == HyperCloning(3, noise_db=None)
+    assert growth_policy(section, "llama", "run.yaml").operator_of(1) == HyperCloning(3, noise_db=None)
     expected = HyperCloning(noise_db=10.0, tied_embeddings="untie")
-    assert growth_policy(section, "tokenformer", "run.yaml").operator == expected
+    assert growth_policy(section, "tokenformer", "run.yaml").operator_of(1) == expected
 
 
 @pytest.mark.parametrize("parameters", [{"width": 1.5}, {"width": 1}, {"noise": 3}])

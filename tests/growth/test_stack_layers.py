@@ -114,7 +114,7 @@ def test_tokens_then_depth_then_tokens(tau, order, seed):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"factor": 1}, "factor is 1; it must be a whole number of 2 or more"),
+        ({"factor": 1}, "factor is 1; "),
         ({"factor": 1.5}, "factor is 1.5"),
         ({"order": "shuffle"}, "choose one of stack, interleave, last"),
         ({"order": "last"}, "layers says how many"),
