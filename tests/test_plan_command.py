@@ -129,7 +129,7 @@ def test_parameters_and_flops_follow_from_the_sizes(plan, run_of):
             assert number(row["parameters"]) == size.parameters
             flops += (end - start) * SAMPLES * LENGTH * size.training_flops_per_token(LENGTH)
             seconds = flops / 1e9
-            config = run.growth.operator.grown_config(config)
+            config = run.growth.operators[0].grown_config(config)
     assert rows[-1]["parameters"] == rows[-2]["parameters"]
 
 

@@ -7,8 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tokenformer.growth.append_tokens import AppendTokens, GrowingParameter
+from tokenformer.growth.append_tokens import AppendTokens
 from tokenformer.growth.operator import GrowthContext
+from tokenformer.growth.pattention_parameter import PattentionParameter
 from tokenformer.kernels import pattention
 from tokenformer.model.config import LayerTokens, TokenformerConfig
 
@@ -41,7 +42,7 @@ def modules() -> list[str]:
 
 
 def segments_of(config, module: str) -> list:
-    parameter = GrowingParameter.from_name(f"{module}.key_tokens")
+    parameter = PattentionParameter.from_name(f"{module}.key_tokens")
     return config.segments(parameter.projection, parameter.layer)
 
 
@@ -59,12 +60,18 @@ def random_parameters(config, seed=0) -> dict[str, torch.Tensor]:
     return parameters
 
 
-def grow(parameters, operator, config, stage=1, seed=5, scale=0.5):
+def sources_of(operator, name, parameters, config, after) -> dict[str, torch.Tensor]:
+    return {source: parameters[source] for source in operator.sources(name, config, after)}
+
+
+def grow(parameters, operator, config, stage=1, seed=5):
     after = operator.grown_config(config)
-    context = GrowthContext(seed, stage, shard=(0, 1), root_mean_square=lambda name: scale)
-    return {
-        name: operator.grown_parameter(name, old, config, after, context) for name, old in parameters.items()
-    }, after
+    context = GrowthContext(seed, stage)
+    grown = {}
+    for name in parameters:
+        old = sources_of(operator, name, parameters, config, after)
+        grown[name] = operator.grown_parameter(name, old, config, after, context)
+    return grown, after
 
 
 def outputs(parameters, config) -> dict[str, torch.Tensor]:
@@ -149,7 +156,8 @@ def test_new_tokens_learn(exact, theta):
 def test_exactly_one_side_is_zero_and_the_other_has_the_scale_of_the_old_rows():
     config = config_with(feed_forward_tokens=2000)
     for new_tokens, zero in (("zero_values", "value_tokens"), ("zero_keys", "key_tokens")):
-        grown, _ = grow(random_parameters(config), AppendTokens(new_tokens=new_tokens), config, scale=0.03)
+        parameters = {name: 0.03 * old for name, old in random_parameters(config).items()}
+        grown, _ = grow(parameters, AppendTokens(new_tokens=new_tokens), config)
         for side in SIDES:
             new = grown[f"{modules()[-1]}.{side}"][2000:]
             assert new.square().mean().sqrt().item() == pytest.approx(0 if side == zero else 0.03, rel=0.05)
@@ -173,10 +181,23 @@ def test_moments_of_old_rows_stay_bit_for_bit_and_new_ones_are_zero(exact):
     parameters = random_parameters(config)
     grown, after = grow(parameters, operator, config)
     for name, old in parameters.items():
-        moment = operator.grown_moment(name, old, config, after)
-        assert moment.shape == grown[name].shape
-        assert torch.equal(moment[: len(old)], old)
-        assert not moment[len(old) :].any()
+        for power in (1, 2):
+            moments = sources_of(operator, name, parameters, config, after)
+            moment = operator.grown_moment(name, moments, power, config, after)
+            assert moment.shape == grown[name].shape
+            assert torch.equal(moment[: len(old)], old)
+            assert not moment[len(old) :].any()
+
+
+def test_the_new_part_is_what_the_old_tensor_does_not_fill():
+    config, operator = config_with(tau="learned"), AppendTokens(output=1)
+    parameters = random_parameters(config)
+    grown, after = grow(parameters, operator, config)
+    for name, old in parameters.items():
+        expected = torch.zeros_like(grown[name], dtype=torch.bool)
+        expected[len(old) :] = True
+        assert torch.equal(operator.new_part(name, config, after).expand(expected.shape), expected), name
+        assert operator.learning_rate_factor(name, config, after) == 1.0
 
 
 def test_what_is_drawn_depends_on_seed_stage_and_name_alone():

@@ -34,7 +34,12 @@ def event_steps(policy: GrowthPolicy, complexities: list[float], events: list[in
 
 def test_a_section_becomes_a_policy():
     policy = policy_of(earliest_step=5, minimum_steps_between=6, tolerance=1e-3)
-    assert policy == GrowthPolicy(ScheduleTrigger(steps=[10, 20]), AppendTokens(factor=3), 5, 6, 1e-3)
+    assert policy == GrowthPolicy(ScheduleTrigger(steps=[10, 20]), (AppendTokens(factor=3),) * 2, 5, 6, 1e-3)
+
+
+def test_each_event_may_have_an_operator_of_its_own():
+    policy = policy_of(operator=[OPERATOR, {"name": "append_tokens", "factor": 1.5}])
+    assert [policy.operator_of(stage) for stage in (1, 2)] == [AppendTokens(factor=3), AppendTokens(factor=1.5)]
 
 
 def test_no_section_and_no_operator_for_the_type_is_no_growth():
@@ -57,7 +62,7 @@ def test_the_section_is_not_changed():
     data=st.data(),
 )
 def test_limits_hold_and_a_resumed_run_decides_the_same(complexities, thresholds, earliest, between, data):
-    policy = GrowthPolicy(ComplexityTrigger(thresholds=thresholds), AppendTokens(), earliest, between, 1e-4)
+    policy = GrowthPolicy(ComplexityTrigger(thresholds=thresholds), (AppendTokens(),), earliest, between, 1e-4)
     events = event_steps(policy, complexities, [], 0)
     assert len(events) <= policy.trigger.events
     assert all(step >= earliest for step in events)
@@ -79,8 +84,8 @@ def test_an_event_that_had_to_wait_comes_at_the_limit():
         ({"trigger": {"steps": [1]}}, ["growth.trigger.name is None", *TRIGGERS]),
         ({"operator": {"name": "stack"}}, ["growth.operators.tokenformer.name is 'stack'", *OPERATORS]),
         ({"operator": {"name": "stack"}, "model_type": "llama"}, ["growth.operators.tokenformer.name", *OPERATORS]),
-        ({"of_type": "llama"}, ["growth.operators.llama", "append_tokens grows a tokenformer, not a llama"]),
-        ({"of_type": "llama", "model_type": "llama"}, ["append_tokens grows a tokenformer, not a llama"]),
+        ({"of_type": "llama"}, ["growth.operators.llama", "append_tokens grows tokenformer, not llama"]),
+        ({"of_type": "llama", "model_type": "llama"}, ["append_tokens grows tokenformer, not llama"]),
         ({"trigger": {"name": "schedule", "step": [1]}}, ["growth.trigger.step is not known", "did you mean steps?"]),
         ({"trigger": {"name": "schedule", "steps": 5}}, ["growth.trigger.steps must be a list, not 5"]),
         ({"trigger": {"name": "schedule", "steps": ["a"]}}, ["growth.trigger.steps.0 is 'a'"]),
@@ -89,6 +94,13 @@ def test_an_event_that_had_to_wait_comes_at_the_limit():
         ({"operator": {"name": "append_tokens", "factor": "two"}}, ["growth.operators.tokenformer.factor is 'two'"]),
         ({"operator": {"name": "append_tokens", "factor": 0.5}}, ["growth.operators.tokenformer", "cannot shrink"]),
         ({"trigger": {"name": "schedule", "steps": [2, 1]}}, ["growth.trigger: schedule", "rising"]),
+        ({"operator": [OPERATOR]}, ["growth.operators.tokenformer lists 1 operators", "2 events"]),
+        ({"operator": [OPERATOR, {"name": "stack"}]}, ["growth.operators.tokenformer.1.name is 'stack'", *OPERATORS]),
+        ({"operator": [OPERATOR, OPERATOR], "of_type": "llama"}, ["append_tokens grows tokenformer, not llama"]),
+        ({"new_moments": "old"}, ["growth.new_moments is 'old'", "keep, zero, mean"]),
+        ({"warmup_steps": -1}, ["growth.warmup_steps is -1", "0 or more"]),
+        ({"warmup_steps": 5, "minimum_steps_between": 4}, ["growth.warmup_steps 5", "raise minimum_steps_between"]),
+        ({"learning_rate_factor": 0.0}, ["growth.learning_rate_factor is 0.0", "above 0"]),
     ],
 )
 def test_a_mistake_is_named_with_the_file_and_the_remedy(changes, expected):

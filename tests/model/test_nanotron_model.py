@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from tokenformer.growth.append_tokens import AppendTokens, GrowingParameter
+from tokenformer.growth.append_tokens import AppendTokens
 from tokenformer.growth.operator import GrowthContext
+from tokenformer.growth.pattention_parameter import PattentionParameter
 from tokenformer.model.config import LayerTokens
 from tokenformer.model.flops import tokenformer_size
 
@@ -24,7 +25,7 @@ def test_growth_knows_every_parameter_by_its_name(build, tokenformer_config):
     model = build(tokenformer_config(tau="learned", layer_tokens=[LayerTokens(1, qkv_tokens=6)]))
     found = set()
     for name, parameter in model.named_parameters():
-        growing = GrowingParameter.from_name(name)
+        growing = PattentionParameter.from_name(name)
         assert (growing is not None) == name.endswith(("key_tokens", "value_tokens", "tau"))
         if growing is not None:
             segments = model.config.segments(growing.projection, growing.layer)
@@ -42,12 +43,12 @@ def test_parameter_tokens_alone_are_sharded(model):
 @pytest.mark.parametrize("exact", [{"new_tokens": "zero_values"}, {"new_tokens": "zero_keys"}])
 def test_a_grown_model_computes_what_the_old_one_did(model, build, batch, exact):
     operator = AppendTokens(factor=1.5, **exact)
-    context = GrowthContext(0, 1, (0, 1), root_mean_square=lambda name: 0.1)
+    context = GrowthContext(0, 1)
     after = operator.grown_config(model.config)
-    grown, old = build(after), dict(model.named_parameters())
+    grown, old = build(after), {name: parameter.detach() for name, parameter in model.named_parameters()}
     with torch.no_grad():
         for name, parameter in grown.named_parameters():
-            parameter.copy_(operator.grown_parameter(name, old[name].detach(), model.config, after, context))
+            parameter.copy_(operator.grown_parameter(name, old, model.config, after, context))
         inputs = batch(model.config)
         assert grown(**inputs)["loss"].item() == pytest.approx(model(**inputs)["loss"].item(), abs=1e-6)
 

@@ -74,17 +74,17 @@ class Training:
         for path in self.outputs:
             path.unlink()
 
-    def expect_success(self) -> str:
+    def expect_success(self, seconds: float = SECONDS_ALLOWED) -> str:
         """Waits for the end and returns the output; fails with it unless every process ended with status 0."""
         try:
             for process in self.processes:
-                process.wait(SECONDS_ALLOWED)
+                process.wait(seconds)
             statuses = [process.returncode for process in self.processes]
             assert statuses == [0] * len(statuses), f"exit statuses {statuses}\n{self.output()}"
             return self.output()
         except subprocess.TimeoutExpired:
             self.ask_to_end()
-            raise AssertionError(f"not finished after {SECONDS_ALLOWED} s\n{self.output()}") from None
+            raise AssertionError(f"not finished after {seconds} s\n{self.output()}") from None
         finally:
             self.end()
 

@@ -50,7 +50,6 @@ MISTAKES = {
     ),
     "operator of another model": (["growth.operators.llama={name: append_tokens}"], ["growth.operators.llama"]),
     "fp32 copies of fp32": ([ACCUMULATE], ["optimizer.accumulate_grad_in_fp32", "false"]),
-    "growth with ZeRO": (["optimizer.zero_stage=1"], ["optimizer.zero_stage", "0"]),
     "unknown ZeRO stage": (["growth=null", "optimizer.zero_stage=3"], ["optimizer.zero_stage"]),
     "unknown dtype": (["model.dtype=float8"], ["model.dtype", "bfloat16"]),
     "unknown kernel": (["model.model_config.kernel=fast"], ["kernel", "fast", "torch"]),

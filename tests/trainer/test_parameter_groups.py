@@ -4,7 +4,12 @@ import pytest
 import torch
 from torch.optim import AdamW
 
-from tokenformer.config.sections import ParameterGroup, published_parameter_groups
+from tokenformer.config.sections import (
+    LearningRateScheduler,
+    Optimizer,
+    ParameterGroup,
+    published_parameter_groups,
+)
 from tokenformer.trainer import bootstrap
 
 NAMES = [
@@ -23,13 +28,14 @@ def named_params():
     return [(name, torch.nn.Parameter(torch.ones(2))) for name in NAMES]
 
 
-def built(named_params, groups, wrap=lambda params: params):
+def built(named_params, groups, wrap=lambda params: params, growth_factors=None):
     """A group of names, weight decay and learning rate for each group of the optimizer."""
     from nanotron import helpers
 
     from tokenformer.trainer.parameter_groups import grouped_parameters
 
-    with grouped_parameters(groups, 0.01):
+    section = Optimizer(LearningRateScheduler(0.01), weight_decay=0.1, parameter_groups=groups)
+    with grouped_parameters(section, lambda: growth_factors or {}):
         optimizer = helpers.NamedOptimizer(wrap(named_params), lambda params: AdamW(params, lr=0.01, weight_decay=0.1))
     return [
         ({optimizer.id_to_name[id(param)] for param in group["params"]}, group["weight_decay"], group["lr"])
@@ -60,6 +66,18 @@ def test_the_first_matching_group_wins_and_empty_ones_are_kept(named_params):
 def test_no_groups_is_one_group_of_all(named_params):
     ((names, weight_decay, _),) = built(named_params, [])
     assert (names, weight_decay) == (set(NAMES), 0.1)
+
+
+def test_growth_factors_scale_rates_and_leave_the_strength_of_decay(named_params):
+    groups = [ParameterGroup("key_tokens", learning_rate_factor=0.5), ParameterGroup("norm|tau", weight_decay=0.0)]
+    factors = dict.fromkeys((NAMES[0], NAMES[2], NAMES[4]), 0.25) | {"a parameter of another stage": 2.0}
+    found = built(named_params, groups, growth_factors=factors)
+    rest, keys, exempt = {NAMES[3]}, set(), {NAMES[1], NAMES[5]}
+    assert found[:3] == [(rest, 0.1, 0.01), (keys, 0.1, 0.005), (exempt, 0.0, 0.01)]
+    assert found[3:6] == [({NAMES[0]}, 0.4, 0.0025), ({NAMES[2]}, 0.4, 0.00125), ({NAMES[4]}, 0.0, 0.0025)]
+    assert [names for names, _, _ in found[6:]] == [set(), set(), set()]
+    for _, weight_decay, rate in (found[3], found[6]):
+        assert weight_decay * rate == pytest.approx(0.1 * 0.01)
 
 
 def test_nanotron_is_left_as_it_was(named_params):

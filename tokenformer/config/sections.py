@@ -6,11 +6,11 @@ key means is documented where it stands in the YAML files of `configs/`.
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List, Optional  # noqa: UP035 (Python 3.11's get_type_hints and dacite agree on these)
+from typing import Any, Dict, List, Optional, Union  # noqa: UP035 (Python 3.11's get_type_hints and dacite agree on these)
 
 from tokenformer.errors import UserError
 
-# ruff: noqa: UP006, UP045
+# ruff: noqa: UP006, UP007, UP045
 
 
 @dataclass
@@ -155,13 +155,22 @@ class Curriculum:
 @dataclass
 class Growth:
     """`trigger` is a name in `tokenformer.growth.TRIGGERS` and its parameters; `operators` holds, for each model type,
-    a name in `tokenformer.growth.OPERATORS` and its parameters. A model type without an operator keeps its size."""
+    a name in `tokenformer.growth.OPERATORS` and its parameters, or a list of them, one for each event. A model type
+    without an operator keeps its size.
+
+    The other keys say how it goes on: `new_moments` (see `growth.parameter_state`); whether learning rates follow the
+    operator's factors; and for the elements that the last event made, the steps until they have their whole learning
+    rate, and how many times that of the others it is."""
 
     trigger: Dict[str, Any]
-    operators: Dict[str, Dict[str, Any]]
+    operators: Dict[str, Union[List[Dict[str, Any]], Dict[str, Any]]]
     earliest_step: int = 0
     minimum_steps_between: int = 1
     tolerance: float = 1e-4
+    new_moments: str = "keep"
+    learning_rate_follows_width: bool = True
+    warmup_steps: int = 0
+    learning_rate_factor: float = 1.0
 
 
 @dataclass

@@ -3,11 +3,11 @@
 import os
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from tokenformer.config.sections import RunConfig
 from tokenformer.errors import UserError
-from tokenformer.growth.policy import GrowthPolicy
 
 DTYPES = ("float32", "bfloat16", "float16")
 CHOICES = {
@@ -74,7 +74,7 @@ def _check_values(config: RunConfig) -> None:
             raise UserError(f"optimizer.optimizer_factory.{key} is {beta}; it must be 0 or more and below 1")
 
 
-def check_settings(config: RunConfig, growth: GrowthPolicy | None) -> None:
+def check_settings(config: RunConfig) -> None:
     """Values that do not go together."""
     _check_values(config)
     if config.model.dtype not in DTYPES:
@@ -88,8 +88,6 @@ def check_settings(config: RunConfig, growth: GrowthPolicy | None) -> None:
     length, ranks = config.tokens.sequence_length, config.parallelism.tp
     if config.parallelism.tp_mode == "REDUCE_SCATTER" and length % ranks:
         raise UserError(f"tokens.sequence_length {length} cannot be split over parallelism.tp {ranks}")
-    if growth is not None and config.optimizer.zero_stage:
-        raise UserError("growth needs optimizer.zero_stage: 0; the sharded optimizer of stage 1 cannot be grown yet")
     for group in config.optimizer.parameter_groups:
         try:
             re.compile(group.parameters)
@@ -119,6 +117,9 @@ def check_model(config: RunConfig, model_configs: Sequence[Any], vocabulary_size
             f"tokens.sequence_length {config.tokens.sequence_length} is longer than model.model_config."
             f"max_position_embeddings {first.max_position_embeddings}; shorten the one or raise the other"
         )
+    for stage, (before, after) in enumerate(pairwise(model_configs), start=2):
+        if before == after:
+            raise UserError(f"growth.operators: stage {stage} would be no larger than the one before; grow by more")
     ranks = config.parallelism.tp
     for key in ("num_attention_heads", "num_key_value_heads"):
         if getattr(first, key) % ranks:

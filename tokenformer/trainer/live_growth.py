@@ -1,116 +1,82 @@
 """Applies a growth operator to a live trainer: everything that Nanotron sized at the start is made anew."""
 
-from dataclasses import dataclass
-from typing import Any
+import dataclasses
 
 import torch
-from nanotron import distributed as dist
 from nanotron.helpers import init_optimizer_and_grad_accumulator, lr_scheduler_builder
 from nanotron.trainer import DistributedTrainer
-from torch.nn.parallel import DistributedDataParallel
+from torch.overrides import TorchFunctionMode
 
-from tokenformer.growth.operator import GrowthContext, GrowthOperator
-
-
-@dataclass
-class ParameterState:
-    """What training knows about one parameter, in this process.
-
-    Args:
-        weight: this process' shard.
-        master: the fp32 copy that Nanotron keeps beside 16-bit weights, or None.
-        moments: Adam's `exp_avg` and `exp_avg_sq`, empty before the first step.
-        step: Adam's count of updates, or None before the first.
-    """
-
-    weight: torch.Tensor
-    master: torch.Tensor | None
-    moments: dict[str, torch.Tensor]
-    step: torch.Tensor | None
+from tokenformer.growth.operator import GrowthContext
+from tokenformer.growth.parameter_state import ParameterState, grown_state
+from tokenformer.growth.transition import Transition
+from tokenformer.trainer.growth_memory import explained_when_out_of_memory
+from tokenformer.trainer.live_state import LiveState, optimizer_slices, stages_by_name, unwrapped
+from tokenformer.trainer.whole_tensors import Shard, cut
 
 
-def unwrapped(model) -> torch.nn.Module:
-    return model.module if isinstance(model, DistributedDataParallel) else model
+class WithoutRandomValues(TorchFunctionMode):
+    """While it lasts, what a module draws when it is made is left out: growth fills every parameter anyway."""
+
+    DRAWS = (torch.nn.init.kaiming_uniform_, torch.nn.init.uniform_, torch.nn.init.normal_)
+
+    def __torch_function__(self, function, types, arguments=(), options=None):
+        options = options or {}
+        if function in self.DRAWS:
+            return arguments[0] if arguments else options["tensor"]
+        return function(*arguments, **options)
 
 
-def _optimizer_state_by_name(optimizer) -> dict[str, dict[str, torch.Tensor]]:
-    base = optimizer.get_base_optimizer()
-    return {optimizer.id_to_name[id(param)]: state for param, state in base.state.items()}
+class GrownPlaces:
+    """Where the new model's trainer keeps what belongs to a parameter, in this process."""
+
+    def __init__(self, trainer: DistributedTrainer):
+        self.optimizer, self.accumulator = trainer.optimizer, trainer.grad_accumulator
+        self.context = trainer.parallel_context
+        self.params = dict(unwrapped(trainer.model).get_named_params_with_correct_tied())
+        base = self.optimizer.get_base_optimizer()
+        self.base_state, self.fused = base.state, base.defaults.get("fused")
+        self.optimized = {
+            self.optimizer.id_to_name[id(param)]: param for group in base.param_groups for param in group["params"]
+        }
+
+    @torch.no_grad()
+    def fill(self, name: str, state: ParameterState, is_shared: bool) -> None:
+        """Puts this process' part of a grown parameter, its fp32 copy, moments and count where they belong.
+
+        Args:
+            is_shared: whether tensors of `state` may also be those of a parameter that comes later.
+        """
+        param = self.params[name]
+        shard = Shard.of(param)
+        if tuple(state.weight.shape) != shard.whole_shape:
+            made, wanted = tuple(state.weight.shape), shard.whole_shape
+            raise RuntimeError(f"growth made {name} {made} and the grown model wants {wanted}")
+        param.copy_(cut(state.weight, shard))
+        if name not in self.optimized:
+            return  # all of its elements are optimized by other replicas
+        dp_rank, optimized = torch.distributed.get_rank(self.context.dp_pg), self.optimized[name]
+        start, end = optimizer_slices(self.optimizer, name, param.numel(), self.context.dp_pg.size())[dp_rank]
+
+        def part(whole: torch.Tensor) -> torch.Tensor:
+            return cut(whole, shard).flatten()[start:end].view(optimized.shape)
+
+        if self.accumulator is not None:
+            master = state.weight if state.master is None else state.master
+            self.accumulator.parameters[name]["fp32"].copy_(part(master))
+        if state.step is not None:
+            moments = {key: _with_memory_of_its_own(part(moment), is_shared) for key, moment in state.moments.items()}
+            self.base_state[optimized] = {"step": self._step(state.step, param), **moments}
+
+    def _step(self, step: float, param: torch.Tensor) -> torch.Tensor:
+        """As torch's AdamW keeps it: on the parameter's device when it is fused."""
+        return torch.tensor(step, dtype=torch.float32, device=param.device if self.fused else "cpu")
 
 
-def parameter_states(trainer: DistributedTrainer) -> dict[str, ParameterState]:
-    """Every parameter of this process, under the name that is the same for tied copies."""
-    optimizer_states = _optimizer_state_by_name(trainer.optimizer)
-    accumulator = trainer.grad_accumulator
-    states = {}
-    for name, param in unwrapped(trainer.model).get_named_params_with_correct_tied():
-        state = optimizer_states.get(name, {})
-        states[name] = ParameterState(
-            weight=param.detach(),
-            master=None if accumulator is None else accumulator.parameters[name]["fp32"].detach(),
-            moments={key: state[key] for key in ("exp_avg", "exp_avg_sq") if key in state},
-            step=state.get("step"),
-        )
-    return states
-
-
-def over_pipeline(states: dict[str, ParameterState], pp_pg: dist.ProcessGroup) -> dict[str, ParameterState]:
-    """The states of every pipeline stage: a grown block costs more, so Nanotron may place it elsewhere."""
-    if pp_pg.size() == 1:
-        return states
-    of_stages = [None] * pp_pg.size()
-    dist.all_gather_object(of_stages, states, group=pp_pg)
-    return {name: state for of_stage in of_stages for name, state in of_stage.items()}
-
-
-def root_mean_square(trainer: DistributedTrainer, name: str, weight: torch.Tensor) -> float:
-    """Over all tensor-parallel shards of a parameter, in fp64."""
-    param = dict(unwrapped(trainer.model).get_named_params_with_correct_tied())[name]
-    totals = torch.stack([weight.double().square().sum(), weight.new_tensor(weight.numel(), dtype=torch.float64)])
-    if param.is_sharded:
-        dist.all_reduce(totals, group=trainer.parallel_context.tp_pg)
-    square_sum, count = totals.tolist()
-    return (square_sum / count) ** 0.5
-
-
-def grow_states(
-    states: dict[str, ParameterState], operator: GrowthOperator, before: Any, after: Any, context: GrowthContext
-) -> dict[str, ParameterState]:
-    """The states of the grown model's parameters."""
-    grown = {}
-    for name, state in states.items():
-        grown[name] = ParameterState(
-            weight=operator.grown_parameter(name, state.weight, before, after, context),
-            master=None
-            if state.master is None
-            else operator.grown_parameter(name, state.master, before, after, context),
-            moments={key: operator.grown_moment(name, old, before, after) for key, old in state.moments.items()},
-            step=state.step,
-        )
-    return grown
-
-
-def _set_weights(model, states: dict[str, ParameterState]) -> None:
-    with torch.no_grad():
-        for name, param in model.get_named_params_with_correct_tied():
-            if param.shape != states[name].weight.shape:
-                made, wanted = tuple(states[name].weight.shape), tuple(param.shape)
-                raise RuntimeError(f"growth made {name} {made} and the grown model wants {wanted}")
-            param.copy_(states[name].weight)
-
-
-def _set_optimizer_state(optimizer, accumulator, states: dict[str, ParameterState]) -> None:
-    base = optimizer.get_base_optimizer()
-    for group in base.param_groups:
-        for param in group["params"]:
-            state = states[optimizer.id_to_name[id(param)]]
-            if state.step is not None:
-                moments = {key: moment.clone() for key, moment in state.moments.items()}
-                base.state[param] = {"step": state.step.clone(), **moments}
-    if accumulator is not None:
-        with torch.inference_mode():
-            for name, copies in accumulator.parameters.items():
-                copies["fp32"].copy_(states[name].master)
+def _with_memory_of_its_own(tensor: torch.Tensor, is_shared: bool) -> torch.Tensor:
+    """Neither another parameter's tensor nor a part of a larger one, which it would keep alive."""
+    is_part = not tensor.is_contiguous() or tensor.untyped_storage().nbytes() != tensor.nbytes
+    return tensor.clone(memory_format=torch.contiguous_format) if is_shared or is_part else tensor
 
 
 def follow_schedule(trainer: DistributedTrainer) -> None:
@@ -123,40 +89,66 @@ def follow_schedule(trainer: DistributedTrainer) -> None:
         group["lr"] = rate
 
 
-def grow(trainer: DistributedTrainer, operator: GrowthOperator, after: Any, seed: int, stage: int) -> None:
-    """Replaces model, optimizer, gradient accumulator and schedule of the trainer by those of the grown model.
-
-    Args:
-        after: config of the grown model.
-        stage: number of this event, from 1.
-    """
-    before = trainer.model_config
-    states = parameter_states(trainer)
-    context = GrowthContext(
-        seed=seed,
-        stage=stage,
-        shard=(dist.get_rank(trainer.parallel_context.tp_pg), trainer.parallel_context.tp_pg.size()),
-        root_mean_square=lambda name: root_mean_square(trainer, name, states[name].weight),
-    )
-    grown = over_pipeline(grow_states(states, operator, before, after, context), trainer.parallel_context.pp_pg)
-    schedule = trainer.lr_scheduler.state_dict()
-
-    trainer.model_config = trainer.config.model.model_config = after
-    trainer.model = trainer._init_model_instance()
+def _build(trainer: DistributedTrainer, model_config) -> None:
+    """A model of the config with empty parameters, and its optimizer."""
+    trainer.model_config = trainer.config.model.model_config = dataclasses.replace(model_config)
+    with WithoutRandomValues():
+        trainer.model = trainer._init_model_instance()
     trainer.unwrapped_model = unwrapped(trainer.model)
-    _set_weights(trainer.unwrapped_model, grown)
+    name_modules(trainer.unwrapped_model)
     trainer.optimizer, trainer.grad_accumulator = init_optimizer_and_grad_accumulator(
         model=trainer.model, optimizer_args=trainer.config.optimizer, parallel_context=trainer.parallel_context
     )
-    _set_optimizer_state(trainer.optimizer, trainer.grad_accumulator, grown)
-    trainer.lr_scheduler = lr_scheduler_builder(
+
+
+def _go_on_with_schedule(trainer: DistributedTrainer, schedule: dict) -> None:
+    """A scheduler for the new optimizer, whose groups may have other rates, at the step where the old one was."""
+    scheduler = trainer.lr_scheduler = lr_scheduler_builder(
         optimizer=trainer.optimizer,
         lr_scheduler_args=trainer.config.optimizer.learning_rate_scheduler,
         total_training_steps=trainer.config.tokens.train_steps,
     )
-    trainer.lr_scheduler.load_state_dict(schedule)
+    scheduler.last_epoch, scheduler._step_count = schedule["last_epoch"], schedule["_step_count"]
+    factors = [factor(scheduler.last_epoch) for factor in scheduler.lr_lambdas]
+    scheduler._last_lr = [rate * factor for rate, factor in zip(scheduler.base_lrs, factors, strict=True)]
     follow_schedule(trainer)
-    name_modules(trainer.unwrapped_model)
+
+
+def grow(trainer: DistributedTrainer, transition: Transition, context: GrowthContext, new_moments: str) -> None:
+    """Replaces model, optimizer, gradient accumulator and schedule of the trainer by those of the grown model.
+
+    Every rank goes through the parameters of the grown model in one order: what a parameter is made of is gathered,
+    grown whole, cut into what each rank keeps, and freed when no later parameter needs it.
+
+    Args:
+        new_moments: a key of `parameter_state.NEW_MOMENTS`.
+
+    Raises:
+        UserError: memory ran out. Nothing on disk has changed, but the trainer cannot go on.
+    """
+    with explained_when_out_of_memory(trainer, transition):
+        schedule = trainer.lr_scheduler.state_dict()
+        old = LiveState(trainer)
+        _build(trainer, transition.after)
+        _fill_all(trainer, old, transition, context, new_moments)
+        _go_on_with_schedule(trainer, schedule)
+
+
+def _fill_all(
+    trainer: DistributedTrainer, old: LiveState, transition: Transition, context: GrowthContext, new_moments: str
+) -> None:
+    stages = stages_by_name(trainer.unwrapped_model, old.pp_pg)
+    last_use = {source: name for name in stages for source in transition.sources(name)}
+    places = GrownPlaces(trainer)
+    for name, needed_by in stages.items():
+        sources = transition.sources(name)
+        states = {source: old.whole(source, needed_by) for source in sources}
+        done = [source for source in sources if last_use[source] == name]
+        if name in places.params:
+            state = grown_state(name, states, transition, context, new_moments)
+            places.fill(name, state, is_shared=len(done) < len(sources))
+        for source in done:
+            old.release(source)
 
 
 def name_modules(model) -> None:

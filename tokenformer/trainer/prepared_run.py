@@ -14,6 +14,7 @@ from tokenformer.curriculum.plan import SamplePlan, build_plan
 from tokenformer.data.corpus import PreparedCorpus
 from tokenformer.errors import UserError
 from tokenformer.growth.policy import GrowthPolicy, growth_policy
+from tokenformer.growth.transition import Transition
 from tokenformer.growth.triggers import Progress
 from tokenformer.model.flops import model_size
 from tokenformer.trainer.checks import check_model, check_settings
@@ -51,7 +52,7 @@ class PreparedRun:
     def __init__(self, config: RunConfig, name: str):
         self.config, self.name = config, name
         self.growth: GrowthPolicy | None = growth_policy(config.growth, config.model_type, name)
-        check_settings(config, self.growth)
+        check_settings(config)
         self.base_model_config = model_config_from(config.model.model_config, config.model_type, name)
         multiple = config.model.make_vocab_size_divisible_by * config.parallelism.tp
         self.base_model_config.vocab_size = math.ceil(self.base_model_config.vocab_size / multiple) * multiple
@@ -90,9 +91,13 @@ class PreparedRun:
     def grown_model_config(self, stages: int) -> Any:
         """The model's config after so many growth events."""
         model_config = self.base_model_config
-        for _ in range(stages):
-            model_config = self.growth.operator.grown_config(model_config)
+        for stage in range(1, stages + 1):
+            model_config = self.growth.operator_of(stage).grown_config(model_config)
         return dataclasses.replace(model_config)
+
+    def transition(self, stage: int) -> Transition:
+        """The growth event of a number, from 1."""
+        return Transition(self.growth.operator_of(stage), *self.model_configs[stage - 1 : stage + 1])
 
     def progress(self, step: int) -> Progress:
         """Where the run stands after so many steps: a pure function of the plan."""

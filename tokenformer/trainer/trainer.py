@@ -14,14 +14,18 @@ from nanotron.trainer import DistributedTrainer
 from tokenformer.data.atomic_write import write_atomically
 from tokenformer.data.sample_dataset import SampleDataset
 from tokenformer.evaluation.held_out import held_out_levels
+from tokenformer.growth.operator import GrowthContext
+from tokenformer.growth.transition import learning_rate_factor
 from tokenformer.growth.triggers import Progress
 from tokenformer.model.flops import model_size
 from tokenformer.trainer import checkpoint
 from tokenformer.trainer.checkpoint import CurriculumRecord, GrowthEvent
 from tokenformer.trainer.dataloader import training_batches
 from tokenformer.trainer.live_growth import follow_schedule, grow
+from tokenformer.trainer.live_state import stages_by_name, unwrapped
 from tokenformer.trainer.metrics_file import MetricsFile
 from tokenformer.trainer.nanotron_config import as_nanotron_yaml
+from tokenformer.trainer.new_elements import slow_down_new_elements
 from tokenformer.trainer.parameter_groups import grouped_parameters
 from tokenformer.trainer.prepared_run import PreparedRun
 from tokenformer.trainer.progress_bar import ProgressBar
@@ -39,6 +43,7 @@ class TokenformerTrainer(DistributedTrainer):
     def __init__(self, run: PreparedRun, start: StartingPoint):
         self.run, self.start = run, start
         self.growth_record = start.growth
+        self.transitions = [run.transition(stage) for stage in range(1, len(start.growth.events) + 1)]
         resume_from = str(start.checkpoint) if start.checkpoint else None
         settings = as_nanotron_yaml(run.config, start.model_config, resume_from)
         # Nanotron wants the path of a file; each process writes one of its own.
@@ -50,8 +55,14 @@ class TokenformerTrainer(DistributedTrainer):
 
     def parameter_groups(self):
         """The context in which Nanotron's optimizers are built."""
-        optimizer = self.run.config.optimizer
-        return grouped_parameters(optimizer.parameter_groups, optimizer.learning_rate_scheduler.learning_rate)
+        return grouped_parameters(self.run.config.optimizer, self.growth_factors)
+
+    def growth_factors(self) -> dict[str, float]:
+        """What growth until now multiplied learning rates by, for every parameter of the whole model."""
+        if not self.transitions or not self.run.growth.learning_rate_follows_width:
+            return {}
+        names = stages_by_name(unwrapped(self.model), self.parallel_context.pp_pg)
+        return {name: learning_rate_factor(name, self.transitions) for name in names}
 
     @property
     def is_writer(self) -> bool:
@@ -68,6 +79,7 @@ class TokenformerTrainer(DistributedTrainer):
 
     def post_init(self):
         follow_schedule(self)
+        self._slow_down_new_elements()
         validation = self.run.config.validation
         self.held_out = HeldOutLoss(
             held_out_levels(self.run.corpus, validation.levels),
@@ -137,17 +149,19 @@ class TokenformerTrainer(DistributedTrainer):
         if reason is None:
             return
         self._measure_end_of_stage(progress)
-        stage, before, is_exact = len(self.event_steps) + 1, self.size, policy.operator.is_exact(self.model_config)
+        stage, before = len(self.event_steps) + 1, self.size
+        transition = self.run.transition(stage)
+        operator = transition.operator
         loss_before = self.held_out.held_batch_loss(self.unwrapped_model)
-        after = policy.operator.grown_config(self.model_config)
+        self.transitions.append(transition)
         with self.parameter_groups():
-            grow(self, policy.operator, after, self.config.general.seed, stage)
-        self.size = model_size(after)
+            grow(self, transition, GrowthContext(self.config.general.seed, stage), policy.new_moments)
+        self.size = model_size(transition.after)
         loss_after = self.held_out.held_batch_loss(self.unwrapped_model)
         event = GrowthEvent(
             stage=stage,
             step=progress.step,
-            operator={"name": policy.operator.name, **asdict(policy.operator)},
+            operator={"name": operator.name, **asdict(operator)},
             reason=reason,
             parameters_before=before.parameters,
             parameters_after=self.size.parameters,
@@ -155,13 +169,18 @@ class TokenformerTrainer(DistributedTrainer):
             loss_after=loss_after,
         )
         self.growth_record.events.append(event)
-        self.growth_record.model_config = asdict(after)
+        self.growth_record.model_config = asdict(transition.after)
+        self._slow_down_new_elements()
         self._report_event(event)
-        if is_exact and not abs(loss_after - loss_before) <= policy.tolerance:
+        if operator.is_exact(transition.before) and not abs(loss_after - loss_before) <= policy.tolerance:
             raise RuntimeError(
                 f"growth event {stage} at step {progress.step} moved the held-batch loss from {loss_before} to "
                 f"{loss_after}, more than growth.tolerance {policy.tolerance}; the last checkpoint is as it was"
             )
+
+    def _slow_down_new_elements(self) -> None:
+        if self.transitions:
+            slow_down_new_elements(self, self.run.growth, self.transitions[-1], self.event_steps[-1])
 
     def _measure_end_of_stage(self, progress: Progress) -> None:
         """Held-out loss of the model before it grows, unless the step's own line has it."""

@@ -1,0 +1,96 @@
+"""What training knows about one whole parameter, and what a growth event makes of it.
+
+The same function grows a parameter of a live run and one of a checkpoint. Weights and Adam's moments follow the
+operator's law. What the law says about the moments of *new* elements can be replaced (`NEW_MOMENTS`):
+
+- `keep`: the law. Appended tokens start with zero moments, the copies of a cloned layer with scaled ones.
+- `zero`: no memory of gradients. For the copies of a cloned layer this alone breaks the symmetry between them.
+- `mean`: first moment zero, second moment the mean of the old elements. Where whole rows are new it is the mean of
+  each column: a row of keys gets its gradient from the same input features as the other rows do, and how large these
+  are differs from column to column.
+
+Adam corrects the bias of moments that started at zero by a count of steps, and a tensor has one count for all its
+elements. It goes on, so old elements learn as if nothing had happened. New elements with zero moments are taken for
+old ones with a long history of tiny gradients: their first update is (1 - beta1) / sqrt(1 - beta2) learning rates
+instead of one, which is 0.45 for betas 0.9 and 0.95, but 3.2 for 0.9 and 0.999. With such a beta2 choose `mean`, or
+warm the new elements up (`growth.warmup_steps`).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+
+from tokenformer.growth.operator import GrowthContext
+from tokenformer.growth.transition import Transition
+
+MOMENT_POWERS = {"exp_avg": 1, "exp_avg_sq": 2}
+
+
+@dataclass
+class ParameterState:
+    """A parameter with everything that training keeps beside it; all tensors have its shape.
+
+    Args:
+        weight: the parameter.
+        master: the fp32 copy that Nanotron keeps beside 16-bit weights, or None.
+        moments: Adam's `exp_avg` and `exp_avg_sq`; empty before the first step.
+        step: Adam's count of updates, None before the first.
+    """
+
+    weight: torch.Tensor
+    master: torch.Tensor | None
+    moments: dict[str, torch.Tensor]
+    step: float | None
+
+
+def _keep(moment: torch.Tensor, new: torch.Tensor, power: int) -> torch.Tensor:
+    return moment
+
+
+def _zero(moment: torch.Tensor, new: torch.Tensor, power: int) -> torch.Tensor:
+    return moment.masked_fill(new, 0.0)
+
+
+def _mean(moment: torch.Tensor, new: torch.Tensor, power: int) -> torch.Tensor:
+    if power == 1 or new.all():
+        return _zero(moment, new, power)
+    whole_rows = moment.dim() == new.dim() == 2 and new.shape == (len(moment), 1)
+    old = moment[~new[:, 0]] if whole_rows else moment[~new.expand(moment.shape)]
+    return torch.where(new, old.double().mean(dim=0).to(moment), moment)
+
+
+NEW_MOMENTS: dict[str, Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor]] = {
+    "keep": _keep,
+    "zero": _zero,
+    "mean": _mean,
+}
+
+
+def grown_state(
+    name: str, old: Mapping[str, ParameterState], transition: Transition, context: GrowthContext, new_moments: str
+) -> ParameterState:
+    """The state of a parameter of the grown model.
+
+    A 16-bit weight is the rounded fp32 copy, as after every step.
+
+    Args:
+        old: the states of the parameter's sources; they are not changed, but the result may hold their tensors.
+        new_moments: a key of NEW_MOMENTS.
+    """
+    operator, configs = transition.operator, (transition.before, transition.after)
+
+    def grown(tensors: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        return operator.grown_parameter(name, tensors, *configs, context)
+
+    weights = {source: state.weight for source, state in old.items()}
+    masters = {source: state.master for source, state in old.items() if state.master is not None}
+    master = grown(masters) if masters else None
+    weight = grown(weights) if master is None else master.to(next(iter(weights.values())).dtype)
+    steps = [state.step for state in old.values() if state.step is not None]
+    moments = {}
+    for key, power in MOMENT_POWERS.items() if steps else ():
+        before = {source: state.moments[key] for source, state in old.items()}
+        law = operator.grown_moment(name, before, power, *configs)
+        moments[key] = NEW_MOMENTS[new_moments](law, transition.new_part(name).to(law.device), power)
+    return ParameterState(weight, master, moments, max(steps, default=None))
