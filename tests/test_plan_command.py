@@ -160,7 +160,7 @@ def test_the_stages_begin_where_the_trainer_will_grow(run_of, trigger, earliest,
     run = run_of({"growth.trigger": trigger, **limits})
     events = []
     for step in range(1, STEPS + 1):
-        if run.growth.reason(run.progress(step - 1), events) is not None:
+        if run.growth.reason(run.progress(step - 1, events), events, run.loss_history()) is not None:
             events.append(step - 1)
     assert [stage.step for stage in run.stages()[1:]] == events
     assert len(run.model_configs) == 3
@@ -173,7 +173,7 @@ def test_progress_is_that_of_the_sample_plan(run_of):
         average = 0.5 * average + 0.5 * run.plan.sample_complexity[step * SAMPLES : (step + 1) * SAMPLES].mean()
         smoothed.append(average / (1 - 0.5 ** (step + 1)))
     for step in range(1, STEPS + 1):
-        progress = run.progress(step)
+        progress = run.progress(step, [])
         assert progress.complexity == pytest.approx(smoothed[step - 1])
         simpler = (run.plan.sample_complexity < progress.complexity).mean()
         assert progress.complexity_percentile == pytest.approx(100 * simpler)

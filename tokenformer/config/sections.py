@@ -160,6 +160,7 @@ class Growth:
     trigger: Dict[str, Any]
     operators: Dict[str, Dict[str, Any]]
     earliest_step: int = 0
+    latest_step: Optional[int] = None
     minimum_steps_between: int = 1
     tolerance: float = 1e-4
 
