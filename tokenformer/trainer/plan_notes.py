@@ -1,5 +1,7 @@
 """What `tokenformer plan` says under its table: what the figures mean, and what may not be meant."""
 
+from collections.abc import Iterable
+
 from tokenformer.growth.triggers import PlateauTrigger
 from tokenformer.growth.triggers.combined import single_triggers
 from tokenformer.trainer.prepared_run import PreparedRun, Stage
@@ -24,7 +26,7 @@ def plan_notes(run: PreparedRun, stages: list[Stage], seconds_per_step: list[flo
     if any(stage.step is None for stage in stages):
         notes += _about_losses(run, stages, seconds_per_step)
     warnings = [_missing_events(run, stages), *(_schedule_warning(run, stage) for stage in stages[1:])]
-    return notes + [f"Note: {warning}." for warning in warnings if warning]
+    return notes + [f"Note: {warning}." for warning in dict.fromkeys(warnings) if warning]
 
 
 def _missing_events(run: PreparedRun, stages: list[Stage]) -> str | None:
@@ -65,16 +67,13 @@ def _latest_step(run: PreparedRun, stage: Stage) -> int:
 
 def _about_losses(run: PreparedRun, stages: list[Stage], seconds_per_step: list[float]) -> list[str]:
     """What can be said of stages whose steps are not known."""
-    open_stages = sum(stage.step is None for stage in stages)
     flops_per_step = [run.config.tokens_per_step * stage.flops_per_token for stage in stages]
-    steps = [
-        f"{number}: {flops:.3g} FLOPs, {seconds:.2g} s"
-        for number, (flops, seconds) in enumerate(zip(flops_per_step, seconds_per_step, strict=True), start=1)
-    ]
+    costs = zip(flops_per_step, seconds_per_step, strict=True)
     notes = [
-        f"Losses decide when {open_stages} of the stages begin, so their steps are not known before training. The "
-        "table gives the earliest ones, as if losses stood still from the first step on.",
-        f"A step costs, by stage, {'; '.join(steps)}.",
+        f"Losses decide when {_stages(number for number, stage in enumerate(stages, 1) if stage.step is None)} will "
+        "begin: their steps are not known before training. The table gives the earliest ones, as if losses stood still "
+        "from the first step on.",
+        f"Costs of a step: {_by_stage(f'{flops:.3g} FLOPs and {seconds:.2g} s' for flops, seconds in costs)}.",
     ]
     for trigger in single_triggers(run.growth.trigger):
         if isinstance(trigger, PlateauTrigger):
@@ -85,9 +84,17 @@ def _about_losses(run: PreparedRun, stages: list[Stage], seconds_per_step: list[
 def _about_plateau(run: PreparedRun, trigger: PlateauTrigger, flops_per_step: list[float]) -> str:
     """The plateau's rate as what the loss has to do from one of its points to the next."""
     steps = run.config.tokens.val_check_interval if trigger.loss == "validation" else trigger.average_steps
-    falls = [f"{100 * trigger.fall_between_points(steps * flops):.3g} %" for flops in flops_per_step]
-    numbers = " and ".join(str(number) for number in range(1, len(falls) + 1))
+    falls = (f"{100 * trigger.fall_between_points(steps * flops):.3g} %" for flops in flops_per_step)
     return (
-        f"A plateau is where the {trigger.loss} loss falls by less than {' and '.join(falls)} in {steps} steps, in "
-        f"stage {numbers}, {trigger.patience} times in a row."
+        f"A plateau is where the {trigger.loss} loss falls in {steps} steps by less than {_by_stage(falls)}, "
+        f"once there are {trigger.points} such losses of the stage."
     )
+
+
+def _stages(numbers: Iterable[int]) -> str:
+    listed = [str(number) for number in numbers]
+    return f"{'stage' if len(listed) == 1 else 'stages'} {', '.join(listed)}"
+
+
+def _by_stage(parts: Iterable[str]) -> str:
+    return ", ".join(f"{part} in stage {number}" for number, part in enumerate(parts, start=1))

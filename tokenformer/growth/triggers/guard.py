@@ -1,5 +1,6 @@
 """No growth while the model overfits: a condition to combine with a trigger."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -43,5 +44,7 @@ class ValidationNotRising:
         if len(points) < self._need.points:
             return None
         averages = moving_averages([point.loss for point in points], self.smoothing)
-        falls = any(later <= earlier for earlier, later in zip(averages, averages[1:], strict=False))
-        return "validation loss does not rise" if falls else None
+        falls = [
+            later <= earlier and math.isfinite(later) for earlier, later in zip(averages, averages[1:], strict=False)
+        ]
+        return "validation loss does not rise" if any(falls) else None

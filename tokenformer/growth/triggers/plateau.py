@@ -1,5 +1,6 @@
 """Growth when training stops to pay."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ class PlateauTrigger:
 
     Only losses of the present stage count. Between each two of its points that follow one another, smoothed, the
     relative fall of the loss is divided by the FLOPs spent; the last `patience` of these rates have to be below
-    `improvement_per_petaflop`, all of them. A loss that rises is below any rate.
+    `improvement_per_petaflop`, all of them. A loss that rises is below any rate; one that is no finite number is not.
 
     Args:
         improvement_per_petaflop: the rate, as a share of the loss a petaflop (1e15 FLOPs) of training: 0.02 grows when
@@ -51,9 +52,13 @@ class PlateauTrigger:
         check_least("plateau", least, self)
 
     @property
+    def points(self) -> int:
+        """Points of the stage without which nothing begins."""
+        return max(self.minimum_points, self.smoothing + self.patience)
+
+    @property
     def _need(self) -> LossNeed:
-        window = self.average_steps if self.loss == "training" else 1
-        return LossNeed(self.loss, window, max(self.minimum_points, self.smoothing + self.patience))
+        return LossNeed(self.loss, self.average_steps if self.loss == "training" else 1, self.points)
 
     @property
     def needs(self) -> tuple[LossNeed, ...]:
@@ -65,13 +70,16 @@ class PlateauTrigger:
 
     def reason(self, progress: Progress, event_steps: Sequence[int], losses: LossHistory) -> str | None:
         points = self._points_of_stage(event_steps, losses)
-        if len(event_steps) >= self.events or len(points) < self._need.points:
+        if len(event_steps) >= self.events or len(points) < self.points:
             return None
         rates = improvements(points, self.smoothing)[-self.patience :]
-        if not all(rate < self.improvement_per_petaflop for rate in rates):
+        if not all(math.isfinite(rate) and rate < self.improvement_per_petaflop for rate in rates):
             return None
         return f"{self.loss} loss falls by {max(rates):.4g} a petaflop < {self.improvement_per_petaflop:g}"
 
     def _points_of_stage(self, event_steps: Sequence[int], losses: LossHistory) -> list[LossPoint]:
-        first = event_steps[-1] + self.cooldown if event_steps else 0
-        return [point for point in losses.newest(self._need) if point.step - self._need.window >= first]
+        points = losses.newest(self._need)
+        if not event_steps:
+            return list(points)
+        first = event_steps[-1] + self.cooldown
+        return [point for point in points if point.step - self._need.window >= first]
