@@ -138,6 +138,13 @@ def test_it_never_fires_within_its_cooldown_nor_without_its_points(policy, run):
         assert later - sooner >= trigger.cooldown + window + (trigger.points - 1) * distance
 
 
+def test_only_the_last_rates_have_to_be_low_however_many_points_are_asked_for():
+    trigger = PlateauTrigger(improvement_per_petaflop=1.0, patience=1, minimum_points=5)
+    assert fires(trigger, losses_of([5.0, 4.0, 3.0, 2.0, 2.0]))
+    assert not fires(trigger, losses_of([4.0, 3.0, 2.0, 2.0]))
+    assert not fires(trigger, losses_of([5.0, 5.0, 5.0, 5.0, 4.0]))
+
+
 def test_losses_before_a_growth_do_not_count_after_it():
     trigger = PlateauTrigger(improvement_per_petaflop=1.0, patience=2, cooldown=3, events=2)
     history = LossHistory.of(trigger.needs)

@@ -62,7 +62,7 @@ class GrowthPolicy:
         return self.trigger.reason(progress, event_steps, losses)
 
 
-def _bounded_trigger(section: Growth, name: str) -> Trigger:
+def _checked_trigger(section: Growth, name: str) -> Trigger:
     trigger = trigger_from(section.trigger, "growth.trigger", name)
     if trigger.events is None:
         raise UserError(
@@ -87,7 +87,7 @@ def growth_policy(section: Growth | None, model_type: str, name: str) -> GrowthP
     """
     if section is None:
         return None
-    trigger = _bounded_trigger(section, name)
+    trigger = _checked_trigger(section, name)
     operators = {
         of_type: from_registry(OPERATORS, parameters, f"growth.operators.{of_type}", name)
         for of_type, parameters in section.operators.items()
