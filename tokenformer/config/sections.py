@@ -165,6 +165,7 @@ class Growth:
     trigger: Dict[str, Any]
     operators: Dict[str, Union[List[Dict[str, Any]], Dict[str, Any]]]
     earliest_step: int = 0
+    latest_step: Optional[int] = None
     minimum_steps_between: int = 1
     tolerance: float = 1e-4
     new_moments: str = "keep"

@@ -8,6 +8,7 @@ from typing import Any
 
 from tokenformer.config.sections import RunConfig
 from tokenformer.errors import UserError
+from tokenformer.growth.policy import GrowthPolicy
 
 DTYPES = ("float32", "bfloat16", "float16")
 CHOICES = {
@@ -74,7 +75,7 @@ def _check_values(config: RunConfig) -> None:
             raise UserError(f"optimizer.optimizer_factory.{key} is {beta}; it must be 0 or more and below 1")
 
 
-def check_settings(config: RunConfig) -> None:
+def check_settings(config: RunConfig, growth: GrowthPolicy | None) -> None:
     """Values that do not go together."""
     _check_values(config)
     if config.model.dtype not in DTYPES:
@@ -88,6 +89,10 @@ def check_settings(config: RunConfig) -> None:
     length, ranks = config.tokens.sequence_length, config.parallelism.tp
     if config.parallelism.tp_mode == "REDUCE_SCATTER" and length % ranks:
         raise UserError(f"tokens.sequence_length {length} cannot be split over parallelism.tp {ranks}")
+    if growth is not None:
+        _check_losses_for_growth(config, growth)
+        for operator in dict.fromkeys(growth.operators):
+            operator.check_dtype(config.model.dtype)
     for group in config.optimizer.parameter_groups:
         try:
             re.compile(group.parameters)
@@ -97,6 +102,16 @@ def check_settings(config: RunConfig) -> None:
             ) from None
     if not 0 <= config.curriculum.smoothing < 1:
         raise UserError(f"curriculum.smoothing is {config.curriculum.smoothing}; it must be 0 or more and below 1")
+
+
+def _check_losses_for_growth(config: RunConfig, growth: GrowthPolicy) -> None:
+    """What the trigger reads of held-out losses is measured."""
+    interval = config.tokens.val_check_interval
+    if interval < 1 and any(need.source == "validation" for need in growth.trigger.needs):
+        raise UserError(
+            f"growth.trigger reads validation losses, and tokens.val_check_interval is {interval}; set it to the steps "
+            "between two of them"
+        )
 
 
 def check_model(config: RunConfig, model_configs: Sequence[Any], vocabulary_size: int) -> None:

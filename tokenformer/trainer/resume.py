@@ -11,7 +11,8 @@ import yaml
 from tokenformer.config.loading import as_yaml
 from tokenformer.config.sections import RunConfig
 from tokenformer.errors import UserError
-from tokenformer.trainer.checkpoint import GrowthRecord, latest_checkpoint, read_curriculum, read_growth
+from tokenformer.growth.triggers import LossHistory
+from tokenformer.trainer.checkpoint import GrowthRecord, latest_checkpoint, read_curriculum, read_growth, read_losses
 from tokenformer.trainer.prepared_run import PreparedRun
 
 # What may differ between a run and its continuation: it does not change what is computed, but for rounding.
@@ -19,6 +20,8 @@ FREE_KEYS = ("logging", "checkpoints", "general.ignore_sanity_checks", "general.
 FREE_KEYS += ("data_stages.0.data.num_loading_workers", "parallelism", "tokens.val_check_interval", "validation")
 FREE_KEYS += ("model.model_config.kernel", "tokens.micro_batch_size", "tokens.batch_accumulation_per_replica")
 FREE_KEYS += ("general.runs_folder", "data_stages.0.data.dataset.dataset_folder", "growth.tolerance")
+# What may not differ after all when growth depends on the held-out loss: which text it is measured on, and how often.
+VALIDATION_KEYS = ("tokens.val_check_interval", "validation.levels")
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class StartingPoint:
         step: training steps done.
         model_config: the model's config there.
         growth: the operator history until there.
+        losses: what the trigger reads of the losses until there.
         resolved_config: the run's config with every key, as YAML.
     """
 
@@ -37,6 +41,7 @@ class StartingPoint:
     step: int
     model_config: Any
     growth: GrowthRecord
+    losses: LossHistory
     resolved_config: str
 
 
@@ -50,17 +55,19 @@ def _flat(value: Any, path: str = "") -> dict[str, Any]:
     return flat
 
 
-def _is_free(key: str) -> bool:
+def _is_free(key: str, reads_validation: bool) -> bool:
+    if reads_validation and key in VALIDATION_KEYS:
+        return False
     return any(key == free or key.startswith(free + ".") for free in FREE_KEYS)
 
 
-def _check_same_run(config: RunConfig) -> None:
+def _check_same_run(config: RunConfig, losses: LossHistory) -> None:
     path = config.run_folder / "config.yaml"
     if not path.exists():
         return
     before, now = _flat(yaml.safe_load(path.read_text(encoding="utf-8"))), _flat(dataclasses.asdict(config))
     for key in sorted(before.keys() | now.keys()):
-        if before.get(key) != now.get(key) and not _is_free(key):
+        if before.get(key) != now.get(key) and not _is_free(key, losses.reads("validation")):
             raise UserError(
                 f"the run {config.run_folder} was started with {key}: {before.get(key)!r}, and the config now says "
                 f"{now.get(key)!r}; set it back, or start another run with --set general.run=NAME"
@@ -103,12 +110,12 @@ def starting_point(run: PreparedRun) -> StartingPoint:
     Raises:
         UserError: the folder holds another run, or the checkpoint does not fit the config.
     """
-    config = run.config
-    _check_same_run(config)
+    config, losses = run.config, run.loss_history()
+    _check_same_run(config, losses)
     folder = latest_checkpoint(config.checkpoints_folder)
     if folder is None:
         growth = GrowthRecord(config.general.seed, dataclasses.asdict(run.base_model_config))
-        return StartingPoint(None, 0, run.grown_model_config(0), growth, as_yaml(config))
+        return StartingPoint(None, 0, run.grown_model_config(0), growth, losses, as_yaml(config))
     _check_same_layout(config, folder)
     growth, curriculum = read_growth(folder), read_curriculum(folder)
     if curriculum.plan != run.plan.fingerprint:
@@ -117,4 +124,5 @@ def starting_point(run: PreparedRun) -> StartingPoint:
             f"curriculum has changed since; restore it, or start another run with --set general.run=NAME"
         )
     model_config = _check_same_model(run, folder, growth)
-    return StartingPoint(folder, int(folder.name), model_config, growth, as_yaml(config))
+    losses = read_losses(folder, losses)
+    return StartingPoint(folder, int(folder.name), model_config, growth, losses, as_yaml(config))
