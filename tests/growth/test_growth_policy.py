@@ -67,7 +67,9 @@ def test_the_section_is_not_changed():
     data=st.data(),
 )
 def test_limits_hold_and_a_resumed_run_decides_the_same(complexities, thresholds, earliest, latest, between, data):
-    policy = GrowthPolicy(ComplexityTrigger(thresholds=thresholds), AppendTokens(), earliest, between, 1e-4, latest)
+    policy = GrowthPolicy(
+        ComplexityTrigger(thresholds=thresholds), AppendTokens(), earliest, between, 1e-4, latest_step=latest
+    )
     events = event_steps(policy, complexities, [], 0)
     assert len(events) <= policy.trigger.events
     assert all(earliest <= step and (latest is None or step <= latest) for step in events)

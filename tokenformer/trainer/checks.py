@@ -90,8 +90,6 @@ def check_settings(config: RunConfig, growth: GrowthPolicy | None) -> None:
         raise UserError(f"tokens.sequence_length {length} cannot be split over parallelism.tp {ranks}")
     if growth is not None and config.optimizer.zero_stage:
         raise UserError("growth needs optimizer.zero_stage: 0; the sharded optimizer of stage 1 cannot be grown yet")
-    if growth is not None:
-        _check_losses_for_growth(config, growth)
     for group in config.optimizer.parameter_groups:
         try:
             re.compile(group.parameters)
@@ -103,7 +101,7 @@ def check_settings(config: RunConfig, growth: GrowthPolicy | None) -> None:
         raise UserError(f"curriculum.smoothing is {config.curriculum.smoothing}; it must be 0 or more and below 1")
 
 
-def _check_losses_for_growth(config: RunConfig, growth: GrowthPolicy) -> None:
+def check_losses_for_growth(config: RunConfig, growth: GrowthPolicy) -> None:
     """What the trigger reads of held-out losses is measured."""
     interval = config.tokens.val_check_interval
     if interval < 1 and any(need.source == "validation" for need in growth.trigger.needs):

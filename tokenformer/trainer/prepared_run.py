@@ -16,7 +16,7 @@ from tokenformer.growth.foresight import ExpectedEvent, PlannedRun, expected_eve
 from tokenformer.growth.policy import GrowthPolicy, growth_policy
 from tokenformer.growth.triggers import LossHistory, Progress
 from tokenformer.model.flops import model_size
-from tokenformer.trainer.checks import check_model, check_settings
+from tokenformer.trainer.checks import check_losses_for_growth, check_model, check_settings
 from tokenformer.trainer.model_config import model_config_from
 from tokenformer.trainer.plan_progress import PlanProgress
 
@@ -64,6 +64,8 @@ class PreparedRun:
         events = self.growth.trigger.events if self.growth else 0
         self.model_configs = [self.grown_model_config(stages) for stages in range(events + 1)]
         check_model(config, self.model_configs, self.corpus.vocabulary_size)
+        if self.growth is not None:
+            check_losses_for_growth(config, self.growth)
         self.plan = self._sample_plan()
         self._progress = PlanProgress.of(
             self.plan, config.tokens.train_steps, config.global_batch_size, config.curriculum.smoothing
