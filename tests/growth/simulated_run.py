@@ -141,4 +141,4 @@ def policies(draw, trigger=reading_losses) -> GrowthPolicy:
         chosen = AllTrigger([chosen, draw(bounded)])
     earliest = draw(st.integers(0, 10))
     latest = draw(st.one_of(st.none(), st.integers(earliest, 40)))
-    return GrowthPolicy(chosen, AppendTokens(), earliest, draw(st.integers(1, 8)), 1e-4, latest)
+    return GrowthPolicy(chosen, AppendTokens(), earliest, draw(st.integers(1, 8)), 1e-4, latest_step=latest)

@@ -73,7 +73,7 @@ def test_the_section_is_not_changed():
 )
 def test_limits_hold_and_a_resumed_run_decides_the_same(complexities, thresholds, earliest, latest, between, data):
     trigger = ComplexityTrigger(thresholds=thresholds)
-    policy = GrowthPolicy(trigger, (AppendTokens(),), earliest, between, 1e-4, latest)
+    policy = GrowthPolicy(trigger, (AppendTokens(),), earliest, between, 1e-4, latest_step=latest)
     events = event_steps(policy, complexities, [], 0)
     assert len(events) <= policy.trigger.events
     assert all(earliest <= step and (latest is None or step <= latest) for step in events)

@@ -75,7 +75,7 @@ def _check_values(config: RunConfig) -> None:
             raise UserError(f"optimizer.optimizer_factory.{key} is {beta}; it must be 0 or more and below 1")
 
 
-def check_settings(config: RunConfig, growth: GrowthPolicy | None) -> None:
+def check_settings(config: RunConfig) -> None:
     """Values that do not go together."""
     _check_values(config)
     if config.model.dtype not in DTYPES:
@@ -89,10 +89,6 @@ def check_settings(config: RunConfig, growth: GrowthPolicy | None) -> None:
     length, ranks = config.tokens.sequence_length, config.parallelism.tp
     if config.parallelism.tp_mode == "REDUCE_SCATTER" and length % ranks:
         raise UserError(f"tokens.sequence_length {length} cannot be split over parallelism.tp {ranks}")
-    if growth is not None:
-        _check_losses_for_growth(config, growth)
-        for operator in dict.fromkeys(growth.operators):
-            operator.check_dtype(config.model.dtype)
     for group in config.optimizer.parameter_groups:
         try:
             re.compile(group.parameters)
@@ -104,8 +100,10 @@ def check_settings(config: RunConfig, growth: GrowthPolicy | None) -> None:
         raise UserError(f"curriculum.smoothing is {config.curriculum.smoothing}; it must be 0 or more and below 1")
 
 
-def _check_losses_for_growth(config: RunConfig, growth: GrowthPolicy) -> None:
-    """What the trigger reads of held-out losses is measured."""
+def check_growth(config: RunConfig, growth: GrowthPolicy) -> None:
+    """The dtype bears the operators, and what the trigger reads of held-out losses is measured."""
+    for operator in growth.operators:
+        operator.check_dtype(config.model.dtype)
     interval = config.tokens.val_check_interval
     if interval < 1 and any(need.source == "validation" for need in growth.trigger.needs):
         raise UserError(

@@ -17,7 +17,7 @@ from tokenformer.growth.policy import GrowthPolicy, growth_policy
 from tokenformer.growth.transition import Transition
 from tokenformer.growth.triggers import LossHistory, Progress
 from tokenformer.model.flops import model_size
-from tokenformer.trainer.checks import check_model, check_settings
+from tokenformer.trainer.checks import check_growth, check_model, check_settings
 from tokenformer.trainer.model_config import model_config_from
 from tokenformer.trainer.plan_progress import PlanProgress
 
@@ -57,7 +57,7 @@ class PreparedRun:
     def __init__(self, config: RunConfig, name: str):
         self.config, self.name = config, name
         self.growth: GrowthPolicy | None = growth_policy(config.growth, config.model_type, name)
-        check_settings(config, self.growth)
+        check_settings(config)
         self.base_model_config = model_config_from(config.model.model_config, config.model_type, name)
         multiple = config.model.make_vocab_size_divisible_by * config.parallelism.tp
         self.base_model_config.vocab_size = math.ceil(self.base_model_config.vocab_size / multiple) * multiple
@@ -65,6 +65,8 @@ class PreparedRun:
         events = self.growth.trigger.events if self.growth else 0
         self.model_configs = [self.grown_model_config(stages) for stages in range(events + 1)]
         check_model(config, self.model_configs, self.corpus.vocabulary_size)
+        if self.growth is not None:
+            check_growth(config, self.growth)
         self.plan = self._sample_plan()
         self._progress = PlanProgress.of(
             self.plan, config.tokens.train_steps, config.global_batch_size, config.curriculum.smoothing
