@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from tokenformer.config.sections import RunConfig
+from tokenformer.config.sections import InitMethod, RunConfig
 from tokenformer.errors import UserError
 from tokenformer.growth.policy import GrowthPolicy
 
@@ -90,6 +90,7 @@ def check_settings(config: RunConfig, growth: GrowthPolicy | None) -> None:
         raise UserError(f"tokens.sequence_length {length} cannot be split over parallelism.tp {ranks}")
     if growth is not None and config.optimizer.zero_stage:
         raise UserError("growth needs optimizer.zero_stage: 0; the sharded optimizer of stage 1 cannot be grown yet")
+    _check_init_method(config.model.init_method)
     for group in config.optimizer.parameter_groups:
         try:
             re.compile(group.parameters)
@@ -99,6 +100,18 @@ def check_settings(config: RunConfig, growth: GrowthPolicy | None) -> None:
             ) from None
     if not 0 <= config.curriculum.smoothing < 1:
         raise UserError(f"curriculum.smoothing is {config.curriculum.smoothing}; it must be 0 or more and below 1")
+
+
+def _check_init_method(init: InitMethod) -> None:
+    if init.std is None and init.path is None:
+        raise UserError("model.init_method says nothing: give it std for random weights, or the path of a checkpoint")
+    if init.std is not None and init.path is not None:
+        raise UserError(
+            f"model.init_method has both std {init.std} and path {init.path}; set model.init_method.std=null to start "
+            f"from the checkpoint, or model.init_method.path=null for random weights"
+        )
+    if init.optimizer and init.path is None:
+        raise UserError("model.init_method.optimizer is true, but without a path there is no optimizer to start from")
 
 
 def check_model(config: RunConfig, model_configs: Sequence[Any], vocabulary_size: int) -> None:
