@@ -104,13 +104,24 @@ class StoredCheckpoint(Mapping[str, ParameterState]):
         """How the model grew; None for a checkpoint that is Nanotron's own."""
         return read_growth(self.folder) if (self.folder / GROWTH).exists() else None
 
-    @cached_property
+    @property
     def step(self) -> int:
         """Training steps done."""
+        return self._progress["last_train_step"]
+
+    @property
+    def samples(self) -> int:
+        """Samples read."""
+        return self._progress["consumed_train_samples"]
+
+    @cached_property
+    def _progress(self) -> dict[str, int]:
+        path = self.folder / METADATA
         try:
-            return int(json.loads((self.folder / METADATA).read_text(encoding="utf-8"))["metas"]["last_train_step"])
+            content = json.loads(path.read_text(encoding="utf-8"))["metas"]
+            return {key: int(content[key]) for key in ("last_train_step", "consumed_train_samples")}
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{self.folder / METADATA} does not tell the training step: {error}") from error
+            raise UserError(f"{path} does not tell how far training was: {error}") from error
 
     def schedule(self) -> dict[str, Any]:
         """State of the learning rate's schedule."""

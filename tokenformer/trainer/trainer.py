@@ -77,7 +77,7 @@ class TokenformerTrainer(DistributedTrainer):
         if self.start.checkpoint is not None:
             self.lr_scheduler.load_state_dict(stored.schedule())
             self.start_iteration_step = self.iteration_step = self.start.step
-            self.consumed_train_samples = self.start.step * self.global_batch_size
+            self.consumed_train_samples = stored.samples
             self.init_checkpoint_path = self.start.checkpoint  # a resumed run saves no initial state
 
     def post_init(self):
