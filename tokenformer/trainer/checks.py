@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from tokenformer.config.sections import RunConfig
+from tokenformer.config.sections import InitMethod, RunConfig
 from tokenformer.errors import UserError
 from tokenformer.growth.policy import GrowthPolicy
 
@@ -89,6 +89,7 @@ def check_settings(config: RunConfig) -> None:
     length, ranks = config.tokens.sequence_length, config.parallelism.tp
     if config.parallelism.tp_mode == "REDUCE_SCATTER" and length % ranks:
         raise UserError(f"tokens.sequence_length {length} cannot be split over parallelism.tp {ranks}")
+    _check_init_method(config.model.init_method)
     for group in config.optimizer.parameter_groups:
         try:
             re.compile(group.parameters)
@@ -110,6 +111,18 @@ def check_growth(config: RunConfig, growth: GrowthPolicy) -> None:
             f"growth.trigger reads validation losses, and tokens.val_check_interval is {interval}; set it to the steps "
             "between two of them"
         )
+
+
+def _check_init_method(init: InitMethod) -> None:
+    if init.std is None and init.path is None:
+        raise UserError("model.init_method says nothing: give it std for random weights, or the path of a checkpoint")
+    if init.std is not None and init.path is not None:
+        raise UserError(
+            f"model.init_method has both std {init.std} and path {init.path}; set model.init_method.std=null to start "
+            f"from the checkpoint, or model.init_method.path=null for random weights"
+        )
+    if init.optimizer and init.path is None:
+        raise UserError("model.init_method.optimizer is true, but without a path there is no optimizer to start from")
 
 
 def check_model(config: RunConfig, model_configs: Sequence[Any], vocabulary_size: int) -> None:

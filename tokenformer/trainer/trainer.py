@@ -30,6 +30,7 @@ from tokenformer.trainer.new_elements import slow_down_new_elements
 from tokenformer.trainer.parameter_groups import grouped_parameters
 from tokenformer.trainer.prepared_run import PreparedRun
 from tokenformer.trainer.progress_bar import ProgressBar
+from tokenformer.trainer.restore import restore
 from tokenformer.trainer.resume import StartingPoint
 from tokenformer.trainer.validation import HeldOutLoss
 
@@ -45,8 +46,7 @@ class TokenformerTrainer(DistributedTrainer):
         self.run, self.start = run, start
         self.growth_record = start.growth
         self.transitions = [run.transition(stage) for stage in range(1, len(start.growth.events) + 1)]
-        resume_from = str(start.checkpoint) if start.checkpoint else None
-        settings = as_nanotron_yaml(run.config, start.model_config, resume_from)
+        settings = as_nanotron_yaml(run.config, start.model_config)
         # Nanotron wants the path of a file; each process writes one of its own.
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "nanotron.yaml"
@@ -75,10 +75,26 @@ class TokenformerTrainer(DistributedTrainer):
         return [event.step for event in self.growth_record.events]
 
     def init_model(self):
-        """Nanotron's, but that the vocabulary is padded already and `max_position_embeddings` stays as configured."""
-        return self._load_model_checkpoint(self._init_model_instance())
+        """Nanotron's, but that the vocabulary is padded already, `max_position_embeddings` stays as configured, and
+        stored weights are read by `_restore`, once there is an optimizer."""
+        model = self._init_model_instance()
+        self.init_checkpoint_path = None
+        return self._load_model_checkpoint(model) if self.start.stored is None else model
+
+    def _restore(self):
+        """Weights, optimizer and schedule of the checkpoint that the run starts from or goes on after."""
+        stored = self.start.stored
+        state_of = stored.__getitem__ if self.start.with_moments else stored.without_moments
+        restore(self.unwrapped_model, self.optimizer, self.grad_accumulator, state_of)
+        if self.start.checkpoint is not None:
+            self.lr_scheduler.load_state_dict(stored.schedule())
+            self.start_iteration_step = self.iteration_step = self.start.step
+            self.consumed_train_samples = stored.samples
+            self.init_checkpoint_path = self.start.checkpoint  # a resumed run saves no initial state
 
     def post_init(self):
+        if self.start.stored is not None:
+            self._restore()
         follow_schedule(self)
         self._slow_down_new_elements()
         validation = self.run.config.validation
