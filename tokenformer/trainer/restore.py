@@ -9,7 +9,7 @@ from nanotron.optim.base import BaseOptimizer
 from nanotron.optim.gradient_accumulator import FP32GradientAccumulator
 from nanotron.optim.zero import ZeroDistributedOptimizer
 
-from tokenformer.trainer.parameter_state import ParameterState
+from tokenformer.growth.parameter_state import ParameterState
 from tokenformer.trainer.shards import shard_of
 
 
@@ -46,7 +46,7 @@ def restore(
                 key: _slice_of_replica(optimizer, name, _shard(name, moment, param))
                 for key, moment in state.moments.items()
             }
-            adam_states[name]["step"] = state.step.clone()
+            adam_states[name]["step"] = torch.tensor(state.step)
     if adam_states:
         _load_adam_states(optimizer, adam_states)
 

@@ -14,7 +14,7 @@ from tokenformer.errors import UserError
 from tokenformer.model.flops import model_size
 from tokenformer.trainer.checkpoint import GROWTH, LATEST, GrowthRecord, read_growth
 from tokenformer.trainer.model_config import model_config_from
-from tokenformer.trainer.parameter_state import ParameterState
+from tokenformer.growth.parameter_state import ParameterState
 from tokenformer.trainer.stored_optimizer import StoredOptimizer
 from tokenformer.trainer.stored_weights import StoredWeights
 

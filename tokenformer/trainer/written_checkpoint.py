@@ -16,7 +16,7 @@ from tokenformer.errors import UserError
 from tokenformer.trainer.bootstrap import bootstrap
 from tokenformer.trainer.checkpoint import CURRICULUM, GROWTH, GrowthRecord
 from tokenformer.trainer.cpu_host import ensure_process_group
-from tokenformer.trainer.parameter_state import ParameterState
+from tokenformer.growth.parameter_state import ParameterState
 from tokenformer.trainer.stored_checkpoint import MODEL_CONFIG, SCHEDULE, StoredCheckpoint
 
 
