@@ -12,6 +12,7 @@ from tokenformer.config.loading import as_yaml
 from tokenformer.config.sections import RunConfig
 from tokenformer.errors import UserError
 from tokenformer.trainer.checkpoint import GrowthRecord, latest_checkpoint, read_curriculum, read_growth
+from tokenformer.trainer.growth_history import check_growth_history
 from tokenformer.trainer.prepared_run import PreparedRun
 
 # What may differ between a run and its continuation: it does not change what is computed, but for rounding.
@@ -116,5 +117,6 @@ def starting_point(run: PreparedRun) -> StartingPoint:
             f"the checkpoint {folder} was trained on another sample plan: the corpus {config.corpus_folder} or the "
             f"curriculum has changed since; restore it, or start another run with --set general.run=NAME"
         )
+    check_growth_history(run, folder, growth)
     model_config = _check_same_model(run, folder, growth)
     return StartingPoint(folder, int(folder.name), model_config, growth, as_yaml(config))
