@@ -32,9 +32,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from tokenformer.errors import UserError
+from tokenformer.growth.parameter_state import ParameterState
 from tokenformer.model.config import TokenformerConfig
 from tokenformer.model.flops import tokenformer_size
-from tokenformer.growth.parameter_state import ParameterState
 from tokenformer.trainer.written_checkpoint import write_checkpoint
 
 FILE_NAMES = ("pytorch_model.bin", "model.safetensors")

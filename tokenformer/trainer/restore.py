@@ -46,7 +46,7 @@ def restore(
                 key: _slice_of_replica(optimizer, name, _shard(name, moment, param))
                 for key, moment in state.moments.items()
             }
-            adam_states[name]["step"] = torch.tensor(state.step)
+            adam_states[name]["step"] = state.step.clone()
     if adam_states:
         _load_adam_states(optimizer, adam_states)
 

@@ -11,6 +11,7 @@ from tokenformer.config.sections import RunConfig
 from tokenformer.errors import UserError
 from tokenformer.growth.triggers import LossHistory
 from tokenformer.trainer.checkpoint import GrowthRecord, latest_checkpoint, read_curriculum, read_growth, read_losses
+from tokenformer.trainer.growth_history import check_growth_history
 from tokenformer.trainer.initial_checkpoint import initial_checkpoint
 from tokenformer.trainer.prepared_run import PreparedRun
 from tokenformer.trainer.stored_checkpoint import StoredCheckpoint
@@ -118,6 +119,7 @@ def starting_point(run: PreparedRun) -> StartingPoint:
             f"the checkpoint {folder} was trained on another sample plan: the corpus {config.corpus_folder} or the "
             f"curriculum has changed since; restore it, or start another run with --set general.run=NAME"
         )
+    check_growth_history(run, folder, growth)
     model_config = _check_same_model(run, folder, growth)
     losses = read_losses(folder, losses)
     stored = StoredCheckpoint(folder)

@@ -11,10 +11,10 @@ import torch
 
 from tokenformer.config.sections import marked_model_type
 from tokenformer.errors import UserError
+from tokenformer.growth.parameter_state import ParameterState
 from tokenformer.model.flops import model_size
 from tokenformer.trainer.checkpoint import GROWTH, LATEST, GrowthRecord, read_growth
 from tokenformer.trainer.model_config import model_config_from
-from tokenformer.growth.parameter_state import ParameterState
 from tokenformer.trainer.stored_optimizer import StoredOptimizer
 from tokenformer.trainer.stored_weights import StoredWeights
 

@@ -87,9 +87,9 @@ class StoredOptimizer:
         """The fp32 copy of a parameter, as `moments`."""
         return self._by_tensor_parallel_rank(name, lambda file: file.masters.get(name))
 
-    def step(self, name: str) -> float:
+    def step(self, name: str) -> torch.Tensor:
         """Adam's count of updates of a parameter, the same in every file."""
-        return float(next(file.moments[name]["step"] for file in self._files.values() if name in file.moments))
+        return next(file.moments[name]["step"] for file in self._files.values() if name in file.moments).clone()
 
     def _by_tensor_parallel_rank(self, name: str, part_of) -> list[torch.Tensor]:
         shards = []

@@ -13,10 +13,10 @@ import torch
 
 from tokenformer.data.atomic_write import folder_built_beside, write_atomically
 from tokenformer.errors import UserError
+from tokenformer.growth.parameter_state import ParameterState
 from tokenformer.trainer.bootstrap import bootstrap
 from tokenformer.trainer.checkpoint import CURRICULUM, GROWTH, GrowthRecord
 from tokenformer.trainer.cpu_host import ensure_process_group
-from tokenformer.growth.parameter_state import ParameterState
 from tokenformer.trainer.stored_checkpoint import MODEL_CONFIG, SCHEDULE, StoredCheckpoint
 
 
