@@ -118,7 +118,7 @@ def grow(trainer: DistributedTrainer, transition: Transition, context: GrowthCon
     grown whole, cut into what each rank keeps, and freed when no later parameter needs it.
 
     Args:
-        new_moments: a key of `parameter_state.NEW_MOMENTS`.
+        new_moments: one of `parameter_state.NEW_MOMENTS`.
 
     Raises:
         UserError: memory ran out. Nothing on disk has changed, but the trainer cannot go on.
@@ -129,6 +129,8 @@ def grow(trainer: DistributedTrainer, transition: Transition, context: GrowthCon
         _build(trainer, transition.after)
         _fill_all(trainer, old, transition, context, new_moments)
         _go_on_with_schedule(trainer, schedule)
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()  # blocks of the old sizes are of no use any more
 
 
 def _fill_all(
