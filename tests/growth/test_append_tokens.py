@@ -7,8 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tokenformer.growth.append_tokens import AppendTokens, GrowingParameter
+from tokenformer.growth.append_tokens import AppendTokens
 from tokenformer.growth.operator import GrowthContext
+from tokenformer.growth.pattention_parameter import PattentionParameter
 from tokenformer.kernels import pattention
 from tokenformer.model.config import LayerTokens, TokenformerConfig
 
@@ -41,7 +42,7 @@ def modules() -> list[str]:
 
 
 def segments_of(config, module: str) -> list:
-    parameter = GrowingParameter.from_name(f"{module}.key_tokens")
+    parameter = PattentionParameter.from_name(f"{module}.key_tokens")
     return config.segments(parameter.projection, parameter.layer)
 
 

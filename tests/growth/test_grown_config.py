@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tokenformer.errors import UserError
-from tokenformer.growth.append_tokens import AppendTokens, GrowingParameter
+from tokenformer.growth.append_tokens import AppendTokens
+from tokenformer.growth.pattention_parameter import PattentionParameter
 from tokenformer.model.config import PROJECTIONS, LayerTokens, TokenformerConfig, TokenSegment
 from tokenformer.model.flops import tokenformer_size
 
@@ -86,12 +87,18 @@ def test_parameters_and_flops_of_the_grown_config(qkv, output, feed_forward, exa
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"new_tokens": "zero_both"}, "choose zero_values or zero_keys"),
-        ({"new_tokens": "random"}, "choose zero_values or zero_keys"),
+        ({"new_tokens": "zero_both"}, "choose one of zero_values, zero_keys, clone"),
+        ({"new_tokens": "random"}, "choose one of zero_values, zero_keys, clone"),
         ({"norm": "none"}, "choose own or shared"),
         ({"new_tokens": "zero_keys", "norm": "own"}, "use norm: shared"),
         ({"factor": 0.5}, "cannot shrink"),
-        ({"factor": 1}, "or stand still"),
+        ({"count": -1}, "cannot shrink"),
+        ({"count": 8, "to": 16}, "give one of factor, count, to"),
+        ({"to": 1.5}, "tokens are whole"),
+        ({"qkv": {"times": 2}}, "qkv is .*give a factor, or one of"),
+        ({"feed_forward": {"count": "many"}}, "feed_forward is .*must be a number"),
+        ({"new_tokens": "clone", "norm": "own"}, "leave norm out"),
+        ({"noise_db": math.inf}, "noise_db"),
         ({"output": 0.99}, "cannot shrink"),
         ({"factor": -2}, "cannot shrink"),
         ({"factor": math.nan}, "factor"),
@@ -107,13 +114,42 @@ def test_settings_that_lose_something_are_refused(parameters, message):
     ("operator", "config"),
     [
         (AppendTokens(factor=1.01), CONFIG),
+        (AppendTokens(count=0), CONFIG),
+        (AppendTokens(factor=1, new_tokens="clone"), CONFIG),
         (AppendTokens(factor=1, feed_forward=2), config_with(feed_forward_layer="swiglu", swiglu_width=16)),
     ],
-    ids=["a factor too small to add a token", "nothing that could grow"],
+    ids=["a factor too small to add a token", "no tokens", "one copy", "nothing that could grow"],
 )
-def test_an_event_that_would_add_nothing_is_refused(operator, config):
-    with pytest.raises(UserError, match="append_tokens: .*stand still"):
-        operator.grown_config(config)
+def test_growing_by_nothing_is_the_identity(operator, config):
+    assert operator.grown_config(config) == config
+
+
+def test_amounts_are_given_by_factor_by_count_and_to_a_size():
+    operator = AppendTokens(count=8, output={"to": 20}, feed_forward={"factor": 1.5})
+    grown = operator.grown_config(CONFIG)
+    assert [grown.tokens(projection) for projection in PROJECTIONS] == [16, 20, 30]
+    with pytest.raises(UserError, match="qkv_tokens has 8 tokens already and cannot shrink to 6"):
+        AppendTokens(to=6).grown_config(CONFIG)
+
+
+def test_chosen_layers_grow_alone():
+    config = config_with(layer_tokens=[LayerTokens(1, feed_forward_tokens=6)])
+    grown = AppendTokens(factor=2, qkv=1, layers=[1]).grown_config(config)
+    assert [[grown.tokens(projection, layer) for projection in PROJECTIONS] for layer in (0, 1)] == [
+        [8, 12, 20],
+        [8, 24, 12],
+    ]
+    with pytest.raises(UserError, match="layers names .2.*0 to 1"):
+        AppendTokens(layers=[0, 2]).grown_config(config)
+
+
+def test_clones_multiply_every_segment():
+    config = AppendTokens(factor=2).grown_config(CONFIG)
+    grown = AppendTokens(factor=3, new_tokens="clone").grown_config(config)
+    assert grown.segments("qkv") == [TokenSegment(24, pytest.approx(math.sqrt(24)))] * 2
+    assert AppendTokens(to=16, new_tokens="clone", output=1, feed_forward=1).grown_config(CONFIG).qkv_tokens == 16
+    with pytest.raises(UserError, match="qkv_tokens 8 cannot be cloned to 12; the nearest sizes are 8 and 16"):
+        AppendTokens(qkv=1.5, new_tokens="clone").grown_config(CONFIG)
 
 
 @pytest.mark.parametrize(
@@ -131,5 +167,5 @@ def test_an_event_that_would_add_nothing_is_refused(operator, config):
     ],
 )
 def test_a_parameter_is_known_by_its_name(name, expected):
-    found = GrowingParameter.from_name(name)
+    found = PattentionParameter.from_name(name)
     assert (found and (found.projection, found.layer, found.kind)) == expected

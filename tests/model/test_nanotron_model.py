@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from tokenformer.growth.append_tokens import AppendTokens, GrowingParameter
+from tokenformer.growth.append_tokens import AppendTokens
 from tokenformer.growth.operator import GrowthContext
+from tokenformer.growth.pattention_parameter import PattentionParameter
 from tokenformer.model.config import LayerTokens
 from tokenformer.model.flops import tokenformer_size
 
@@ -24,7 +25,7 @@ def test_growth_knows_every_parameter_by_its_name(build, tokenformer_config):
     model = build(tokenformer_config(tau="learned", layer_tokens=[LayerTokens(1, qkv_tokens=6)]))
     found = set()
     for name, parameter in model.named_parameters():
-        growing = GrowingParameter.from_name(name)
+        growing = PattentionParameter.from_name(name)
         assert (growing is not None) == name.endswith(("key_tokens", "value_tokens", "tau"))
         if growing is not None:
             segments = model.config.segments(growing.projection, growing.layer)
@@ -67,6 +68,14 @@ def test_block_costs_are_the_parameters_that_are_multiplied(model):
     assert costs.keys() == blocks.keys()
     for kind, block in blocks.items():
         assert costs[kind] == sum(parameter.numel() for parameter in block.parameters() if parameter.ndim == 2)
+
+
+def test_a_layer_with_more_parameter_tokens_costs_more(build, tokenformer_config):
+    tokens = {"qkv_tokens": 8, "output_tokens": 8, "feed_forward_tokens": 8}
+    larger = LayerTokens(1, feed_forward_tokens=40)
+    model = build(tokenformer_config(**tokens, layer_tokens=[larger]))
+    first, second = (model.get_block_compute_costs()[block.module_builder] for block in model.model.decoder)
+    assert second - first == (40 - 8) * 2 * model.config.hidden_size
 
 
 def test_flops_per_second_is_operations_over_time(model):

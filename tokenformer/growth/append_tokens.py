@@ -1,21 +1,27 @@
 """Growth by appending parameter tokens: the operator of the Tokenformer (arXiv:2410.23168, section 3.3).
 
-One side of a new token is zero at birth, so that the grown model computes what the old one did:
+What the new tokens are at birth decides whether the grown model computes what the old one did:
 
 - `zero_values` (the default): random keys, zero values. The new tokens are a segment with a norm and a tau of their
   own, so the old segments do not notice them, and their own output is zero until their values learn. Keys have the
   root mean square of the old keys.
 - `zero_keys`: zero keys, random values, in the norm of the last segment. A zero key adds nothing to the sum of squares,
   and tau is stored, so the function stays; gelu(0) = 0 keeps the new tokens silent until their keys learn.
+- `clone`: each segment's tokens k times, with their values divided by k and tau times sqrt(k): sums of squares and tau
+  squared both become k times the old ones, so every token keeps its weight, whatever theta and tau are. Noise that
+  is added to one copy's values and taken from another's keeps the function too; without it copies stay copies for ever.
 
-Both zero would never get a gradient, and is not offered. `zero_values` with `norm: shared` is not exact, because random
-keys enter the sum of squares that the old tokens are divided by; it is offered for comparison.
+Both sides zero would never get a gradient, and is not offered. `zero_values` with `norm: shared` is not exact, because
+random keys enter the sum of squares that the old tokens are divided by; it is offered for comparison.
+
+Adam's moments of old rows stay as they are, and new ones begin at zero. Clones follow the law in `cloning`: a copy of
+a key gets 1 / k of the old gradient and keeps its learning rate, a copy of a value gets the old gradient and 1 / k of
+the learning rate, and a learned tau 1 / sqrt(k) of the gradient and sqrt(k) times the rate.
 """
 
 import dataclasses
 import hashlib
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,36 +29,13 @@ from typing import Any
 import torch
 
 from tokenformer.errors import UserError
+from tokenformer.growth.cloning import CloneRule, Part, clone, clone_moment, outside_first_copy
 from tokenformer.growth.operator import GrowthContext
-from tokenformer.model.config import PROJECTIONS, TokenformerConfig, TokenSegment, segments_of
+from tokenformer.growth.pattention_parameter import PattentionParameter
+from tokenformer.growth.token_amount import KINDS, TokenAmount
+from tokenformer.model.config import PROJECTIONS, LayerTokens, TokenformerConfig, TokenSegment, segments_of
 
-_GROWING = re.compile(
-    r"\.decoder\.(\d+)\..*\.(query|key|value|output|feed_forward)\b.*\.(key_tokens|value_tokens|tau)$"
-)
-
-
-@dataclass(frozen=True)
-class GrowingParameter:
-    """Which Pattention a parameter belongs to, read off its name.
-
-    Args:
-        projection: "qkv", "output" or "feed_forward".
-        layer: index of the block.
-        kind: "key_tokens", "value_tokens" or "tau".
-    """
-
-    projection: str
-    layer: int
-    kind: str
-
-    @classmethod
-    def from_name(cls, name: str) -> "GrowingParameter | None":
-        """None for a parameter that no Pattention has."""
-        match = _GROWING.search(name)
-        if match is None:
-            return None
-        layer, module, kind = match.groups()
-        return cls("qkv" if module in ("query", "key", "value") else module, int(layer), kind)
+NEW_TOKENS = ("zero_values", "zero_keys", "clone")
 
 
 def _generator(context: GrowthContext, name: str) -> torch.Generator:
@@ -62,83 +45,153 @@ def _generator(context: GrowthContext, name: str) -> torch.Generator:
 
 @dataclass(frozen=True)
 class AppendTokens:
-    """Multiplies the parameter tokens of every Pattention.
+    """Appends parameter tokens to every Pattention, or to those of some layers or projections.
 
     Args:
-        factor: how many times as many tokens a projection has after an event; more than 1.
-        qkv, output, feed_forward: the factor of one projection alone, instead of `factor`; 1 leaves it as it is.
-        new_tokens: "zero_values" or "zero_keys".
+        factor: how many times as many tokens a projection has after an event; 2 when no amount is given.
+        count: how many tokens a projection gets, instead of `factor`.
+        to: how many it has after the event, instead of `factor`.
+        qkv, output, feed_forward: the amount of one projection alone: a factor, or a mapping such as {count: 64}; 1
+            leaves it as it is.
+        layers: indices of the layers that grow; None is all.
+        new_tokens: "zero_values", "zero_keys" or "clone".
         norm: "own" or "shared"; None is the exact one for `new_tokens`.
+        noise_db: for clones, ratio of values to noise in decibels; None is no noise.
     """
 
-    factor: float = 2.0
-    qkv: float | None = None
-    output: float | None = None
-    feed_forward: float | None = None
+    factor: float | None = None
+    count: int | None = None
+    to: int | None = None
+    qkv: Any = None
+    output: Any = None
+    feed_forward: Any = None
+    layers: list[int] | None = None
     new_tokens: str = "zero_values"
     norm: str | None = None
+    noise_db: float | None = 0.0
 
     name = "append_tokens"
     model_types = ("tokenformer",)
 
     def __post_init__(self):
-        if self.new_tokens not in ("zero_values", "zero_keys"):
-            raise UserError(f"append_tokens: new_tokens is {self.new_tokens!r}; choose zero_values or zero_keys")
+        if self.new_tokens not in NEW_TOKENS:
+            raise UserError(f"append_tokens: new_tokens is {self.new_tokens!r}; choose one of {', '.join(NEW_TOKENS)}")
         if self.norm not in (None, "own", "shared"):
             raise UserError(f"append_tokens: norm is {self.norm!r}; choose own or shared")
         if self.new_tokens == "zero_keys" and self.norm == "own":
             raise UserError("append_tokens: zero keys alone in a norm of their own have no direction; use norm: shared")
-        factors = [self.factor_of(projection) for projection in PROJECTIONS]
-        if not all(math.isfinite(factor) for factor in factors):
-            raise UserError(f"append_tokens: a factor must be a finite number; they are {factors}")
-        if min(factors) < 1 or max(factors) == 1:
-            raise UserError(f"append_tokens: growth cannot shrink or stand still; the factors are {factors}")
+        if self.new_tokens == "clone" and self.norm is not None:
+            raise UserError("append_tokens: clones share the norm of their originals; leave norm out")
+        if self.noise_db is not None and not math.isfinite(self.noise_db):
+            raise UserError(f"append_tokens: noise_db is {self.noise_db}; give decibels, or null for no noise")
+        if sum(getattr(self, kind) is not None for kind in KINDS) > 1:
+            raise UserError(f"append_tokens: give one of {', '.join(KINDS)}")
+        for projection in PROJECTIONS:
+            self.amount(projection)
 
     @property
     def own_norm(self) -> bool:
         return (self.norm or ("own" if self.new_tokens == "zero_values" else "shared")) == "own"
 
+    def check_dtype(self, dtype: str) -> None:
+        """Any will do: what copies add and take away cancels within one layer."""
+
     def is_exact(self, config: TokenformerConfig) -> bool:
         """Whether a model of this config computes the same function after growth, to rounding.
 
-        A norm of their own isolates new tokens. In a shared one zero keys leave the sums of squares as they are, but a
-        tau that follows the number of tokens changes, and softmax gives a zero score weight.
+        A norm of their own isolates new tokens, and clones keep all weights. In a shared norm zero keys leave the sums
+        of squares as they are, but a tau that follows the number of tokens changes, and softmax gives a zero score
+        weight.
         """
-        if self.own_norm:
+        if self.own_norm or self.new_tokens == "clone":
             return True
         return self.new_tokens == "zero_keys" and config.tau != "current" and config.theta != "softmax"
 
-    def factor_of(self, projection: str) -> float:
+    def amount(self, projection: str) -> TokenAmount:
+        """How much a projection grows by."""
         own = getattr(self, projection)
-        return self.factor if own is None else own
+        if own is not None:
+            return TokenAmount.parse(own, projection)
+        given = {kind: getattr(self, kind) for kind in KINDS if getattr(self, kind) is not None}
+        return TokenAmount.parse(given or {"factor": 2.0}, "the amount")
 
-    def _grown(self, config: TokenformerConfig, projection: str, tokens: Any) -> Any:
+    def _grown(self, projection: str, tokens: Any, tau: str) -> Any:
         """Grown segments of one projection, from its number of tokens or segments."""
         segments = segments_of(tokens)
         present = sum(segment.tokens for segment in segments)
-        new = round(present * self.factor_of(projection)) - present
-        if new == 0 or not config.is_pattention(projection):
+        new = self.amount(projection).new_tokens(present, f"{projection}_tokens")
+        if new == 0:
             return tokens
+        if self.new_tokens == "clone":
+            return self._cloned(projection, tokens, present, new)
         if self.own_norm:
             return [*segments, TokenSegment(new, math.sqrt(new))]
         last = segments[-1]
-        tau = math.sqrt(last.tokens + new) if config.tau == "current" else last.tau
-        return [*segments[:-1], TokenSegment(last.tokens + new, tau)]
+        grown_tau = math.sqrt(last.tokens + new) if tau == "current" else last.tau
+        return [*segments[:-1], TokenSegment(last.tokens + new, grown_tau)]
+
+    def _cloned(self, projection: str, tokens: Any, present: int, new: int) -> Any:
+        if new % present:
+            raise UserError(
+                f"append_tokens: {projection}_tokens {present} cannot be cloned to {present + new}; the nearest sizes "
+                f"are {present * (1 + new // present)} and {present * (2 + new // present)}"
+            )
+        copies = 1 + new // present
+        if isinstance(tokens, int):
+            return tokens * copies
+        return [TokenSegment(part.tokens * copies, part.tau * math.sqrt(copies)) for part in tokens]
 
     def grown_config(self, config: TokenformerConfig) -> TokenformerConfig:
+        if self.layers is not None:
+            return self._grown_layers(config)
+
         def grown_fields(holder: Any) -> dict[str, Any]:
             present = {projection: getattr(holder, f"{projection}_tokens") for projection in PROJECTIONS}
             return {
-                f"{projection}_tokens": self._grown(config, projection, tokens)
+                f"{projection}_tokens": self._grown(projection, tokens, config.tau)
                 for projection, tokens in present.items()
-                if tokens is not None
+                if tokens is not None and config.is_pattention(projection)
             }
 
         layers = [dataclasses.replace(layer, **grown_fields(layer)) for layer in config.layer_tokens]
-        grown = dataclasses.replace(config, layer_tokens=layers, **grown_fields(config))
-        if grown == config:
-            raise UserError("append_tokens: the model would stand still; raise the factors, or make a layer pattention")
-        return grown
+        return dataclasses.replace(config, layer_tokens=layers, **grown_fields(config))
+
+    def _grown_layers(self, config: TokenformerConfig) -> TokenformerConfig:
+        """Only `layers` grow: they get tokens of their own."""
+        wrong = [layer for layer in self.layers if not 0 <= layer < config.num_hidden_layers]
+        if wrong:
+            raise UserError(
+                f"append_tokens: layers names {wrong}, and the model has the layers 0 to {config.num_hidden_layers - 1}"
+            )
+        own = {tokens.layer: tokens for tokens in config.layer_tokens}
+        for layer in sorted(set(self.layers)):
+            fields = {}
+            for projection in filter(config.is_pattention, PROJECTIONS):
+                tokens = getattr(own.get(layer), f"{projection}_tokens", None) or getattr(
+                    config, f"{projection}_tokens"
+                )
+                fields[f"{projection}_tokens"] = self._grown(projection, tokens, config.tau)
+            own[layer] = dataclasses.replace(own.get(layer, LayerTokens(layer)), **fields)
+        return dataclasses.replace(config, layer_tokens=[own[layer] for layer in sorted(own)])
+
+    def _clone_rule(self, name: str, before: TokenformerConfig, after: TokenformerConfig) -> CloneRule | None:
+        """The rule by which a parameter is cloned; None when it is not."""
+        parameter = PattentionParameter.from_name(name)
+        if parameter is None or self.new_tokens != "clone":
+            return None
+        where = parameter.projection, parameter.layer
+        copies = after.tokens(*where) // before.tokens(*where)
+        if copies == 1:
+            return None
+        rows = parameter.rows(before)
+        if parameter.kind == "tau":
+            return CloneRule((Part(len(rows), 1),), scale=math.sqrt(copies))
+        if parameter.kind == "key_tokens":
+            return CloneRule(tuple(Part(count, copies) for count in rows), before.hidden_size, noisy=False)
+        width = before.hidden_size
+        if ".qkv.key." in name or ".qkv.value." in name:
+            width = before.num_key_value_heads * before.head_size
+        return CloneRule(tuple(Part(count, 1) for count in rows), width, inputs=copies, rows_are_inputs=True)
 
     def sources(self, name: str, before: TokenformerConfig, after: TokenformerConfig) -> tuple[str, ...]:
         return (name,)
@@ -151,8 +204,11 @@ class AppendTokens:
         after: TokenformerConfig,
         context: GrowthContext,
     ) -> torch.Tensor:
-        parameter, present = GrowingParameter.from_name(name), old[name]
-        if parameter is None:
+        parameter, present = PattentionParameter.from_name(name), old[name]
+        rule = self._clone_rule(name, before, after)
+        if rule is not None:
+            return clone(present, rule, noise_db=self.noise_db, generator=_generator(context, name))
+        if parameter is None or self.new_tokens == "clone":
             return present
         if parameter.kind == "tau":
             segments = after.segments(parameter.projection, parameter.layer)[len(present) :]
@@ -171,29 +227,29 @@ class AppendTokens:
         before: TokenformerConfig,
         after: TokenformerConfig,
     ) -> torch.Tensor:
-        """Old rows as they are, zero for the new ones."""
-        parameter, present = GrowingParameter.from_name(name), old[name]
+        """Old rows as they are and zero for the new ones, or the law of clones."""
+        parameter, present = PattentionParameter.from_name(name), old[name]
+        rule = self._clone_rule(name, before, after)
+        if rule is not None:
+            return clone_moment(present, rule, power)
         if parameter is None:
             return present
         return torch.cat([present, present.new_zeros(_new_rows(parameter, before, after), *present.shape[1:])])
 
     def new_part(self, name: str, before: TokenformerConfig, after: TokenformerConfig) -> torch.Tensor:
-        parameter = GrowingParameter.from_name(name)
+        parameter, rule = PattentionParameter.from_name(name), self._clone_rule(name, before, after)
+        if rule is not None:
+            return outside_first_copy(rule)
         if parameter is None:
             return torch.tensor(False)
-        new, present = _new_rows(parameter, before, after), _rows(parameter, before)
-        rows = torch.arange(present + new) >= present
+        present = sum(parameter.rows(before))
+        rows = torch.arange(present + _new_rows(parameter, before, after)) >= present
         return rows if parameter.kind == "tau" else rows[:, None]
 
     def learning_rate_factor(self, name: str, before: TokenformerConfig, after: TokenformerConfig) -> float:
-        return 1.0
+        rule = self._clone_rule(name, before, after)
+        return 1.0 if rule is None else rule.learning_rate_factor
 
 
-def _rows(parameter: GrowingParameter, config: TokenformerConfig) -> int:
-    """Length of the first dimension."""
-    segments = config.segments(parameter.projection, parameter.layer)
-    return len(segments) if parameter.kind == "tau" else sum(segment.tokens for segment in segments)
-
-
-def _new_rows(parameter: GrowingParameter, before: TokenformerConfig, after: TokenformerConfig) -> int:
-    return _rows(parameter, after) - _rows(parameter, before)
+def _new_rows(parameter: PattentionParameter, before: TokenformerConfig, after: TokenformerConfig) -> int:
+    return sum(parameter.rows(after)) - sum(parameter.rows(before))

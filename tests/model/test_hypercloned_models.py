@@ -1,0 +1,89 @@
+"""hypercloning through the models as Nanotron builds and trains them, in fp32."""
+
+import pytest
+import torch
+
+from tokenformer.growth.hypercloning import HyperCloning
+from tokenformer.growth.operator import GrowthContext
+from tokenformer.model.flops import model_size
+
+LAYERS = {
+    "pattention": {"tau": "learned"},
+    "ordinary": {"qkv_layer": "linear", "output_layer": "linear", "feed_forward_layer": "swiglu", "swiglu_width": 40},
+}
+OPERATORS = {
+    "as it comes": HyperCloning(),
+    "authors": HyperCloning(2, 3, noise_db=10.0, tied_embeddings="untie"),
+    "diagonal": HyperCloning(3, noise_db=None, kind="diagonal"),
+}
+
+
+@pytest.fixture
+def random_parameters():
+    """Fills a model with weights of order 1, norms included, so that no part is too small to be seen."""
+
+    def fill(model) -> dict[str, torch.Tensor]:
+        generator = torch.Generator().manual_seed(3)
+        parameters = dict(model.get_named_params_with_correct_tied())
+        with torch.no_grad():
+            for parameter in parameters.values():
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.5)
+        return {name: parameter.detach() for name, parameter in parameters.items()}
+
+    return fill
+
+
+@pytest.fixture
+def llama_config(parallel_context):
+    from nanotron.config import LlamaConfig
+
+    def make(**changes):
+        sizes = {"hidden_size": 32, "intermediate_size": 40, "num_hidden_layers": 2, "num_attention_heads": 4}
+        return LlamaConfig(**{**sizes, "vocab_size": 50, "max_position_embeddings": 16, **changes})
+
+    return make
+
+
+def logits_of(model, ids: torch.Tensor) -> torch.Tensor:
+    with torch.no_grad():
+        return model.model(input_ids=ids, input_mask=torch.ones_like(ids, dtype=torch.bool))
+
+
+def check(build, random_parameters, batch, config, operator) -> None:
+    old, ids = build(config), batch(config)["input_ids"]
+    parameters = random_parameters(old)
+    before = logits_of(old, ids)
+    after = operator.grown_config(config)
+    new = build(after)
+    for name, parameter in new.get_named_params_with_correct_tied():
+        sources = {source: parameters[source] for source in operator.sources(name, config, after)}
+        grown = operator.grown_parameter(name, sources, config, after, GrowthContext(5, 1))
+        assert grown.shape == parameter.shape, name
+        with torch.no_grad():
+            parameter.copy_(grown)
+    assert before.std() > 0.5
+    assert (logits_of(new, ids) - before).abs().max() < 1e-5 * before.abs().max()
+    assert (
+        sum(parameter.numel() for _, parameter in new.get_named_params_with_correct_tied())
+        == model_size(after).parameters
+    )
+
+
+@pytest.mark.parametrize("operator", OPERATORS.values(), ids=OPERATORS.keys())
+@pytest.mark.parametrize("tied", [True, False], ids=["tied", "own head"])
+@pytest.mark.parametrize("key_value_heads", [1, 2, 4])
+def test_nanotrons_llama_keeps_its_function(
+    build, random_parameters, batch, llama_config, key_value_heads, tied, operator
+):
+    config = llama_config(num_key_value_heads=key_value_heads, tie_word_embeddings=tied)
+    check(build, random_parameters, batch, config, operator)
+
+
+@pytest.mark.parametrize("operator", OPERATORS.values(), ids=OPERATORS.keys())
+@pytest.mark.parametrize("tied", [True, False], ids=["tied", "own head"])
+@pytest.mark.parametrize("layers", LAYERS.values(), ids=LAYERS.keys())
+def test_the_tokenformer_keeps_its_function(
+    build, random_parameters, batch, tokenformer_config, layers, tied, operator
+):
+    config = tokenformer_config(tie_word_embeddings=tied, block_norm_affine=True, num_key_value_heads=1, **layers)
+    check(build, random_parameters, batch, config, operator)

@@ -1,0 +1,202 @@
+"""HyperCloning: a model n times as wide that computes the same function (Samragh et al. 2024, arXiv:2409.12903).
+
+The residual stream and the heads are copied n times, the features of the feed-forward layer u times; depth, the size
+of a head and the vocabulary stay. `cloning` has the algebra of one layer, `cloning_rules` says which layers a model
+has. With a the factor of the weights and c that of their gradients, a clone without noise learns exactly what its
+source would have learned if Adam's moments are multiplied by c and c^2 and learning rates by a:
+
+    parameter                                   a          c
+    embedding                                   1          1 / n
+    norms                                       1          1 / n
+    query, output projection                    1 / n      1 / n
+    key, value (a single key and value head)    1 / n      1 / n (1)
+    gate, up                                    1 / n      1 / u
+    down                                        1 / u      1 / n
+    head of its own                             1 / n      1
+    final norm, where the head is the embedding 1 / n      1
+    key tokens                                  1 / n      1 (feed-forward: 1 / u)
+    value tokens                                1          1 / n (a single key and value head: 1)
+    value tokens of the feed-forward layer      1 / u      1 / n
+    learned tau                                 1          1
+    learned tau of the feed-forward layer       sqrt(u)    1 / sqrt(u)
+
+A clone without noise also never becomes more than its source: equal copies get equal gradients for ever. So there is
+noise by default. Below 0 dB it is louder than the weights, and from layer to layer amplifies the differences that
+rounding makes between copies: in bf16 the function is lost after a few layers, in fp32 in deep models.
+
+Where the head is the embedding, a copied embedding would give n times the logits. Either the final norm's scale and
+shift are divided by n, which is exact and adds no parameters, or the head becomes a parameter of its own, as in the
+authors' code. Then the moments of the one embedding cannot be told apart, and both begin anew.
+"""
+
+import dataclasses
+import hashlib
+import math
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from tokenformer.errors import UserError
+from tokenformer.growth.cloning import KINDS, CloneRule, clone, clone_moment, outside_first_copy
+from tokenformer.growth.cloning_rules import Copies, llama_rule, tokenformer_rule
+from tokenformer.growth.operator import GrowthContext
+from tokenformer.model.config import TokenformerConfig, TokenSegment
+
+RULES: dict[str, Callable[[str, Any, Copies], CloneRule]] = {"llama": llama_rule, "tokenformer": tokenformer_rule}
+EMBEDDING = "model.token_position_embeddings.pp_block.token_embedding.weight"
+HEAD = "model.lm_head.pp_block.weight"
+TIED_EMBEDDINGS = ("final_norm", "untie")
+
+
+def _model_type(config: Any) -> str:
+    """By the mark that a Nanotron config carries, as `is_llama_config`."""
+    for model_type in RULES:
+        if getattr(config, f"is_{model_type}_config", False):
+            return model_type
+    raise UserError(f"hypercloning is exact for {' and '.join(RULES)} only; {type(config).__name__} is another model")
+
+
+def _generator(context: GrowthContext, name: str) -> torch.Generator:
+    digest = hashlib.sha256(f"{context.seed}:hypercloning:{context.stage}:{name}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+
+
+@dataclass(frozen=True)
+class HyperCloning:
+    """Copies the width of a model.
+
+    Args:
+        width: n, copies of the residual stream and of the heads; a whole number.
+        feed_forward: u, copies of the feed-forward layer's features or parameter tokens; None is `width`.
+        noise_db: ratio of weights to noise in decibels; None is no noise.
+        kind: "symmetric" or "diagonal", how weights are laid out whose inputs and outputs are both copied.
+        tied_embeddings: "final_norm" or "untie", what keeps the logits where the head is the embedding.
+    """
+
+    width: int = 2
+    feed_forward: int | None = None
+    noise_db: float | None = 0.0
+    kind: str = "symmetric"
+    tied_embeddings: str = "final_norm"
+
+    name = "hypercloning"
+    model_types = tuple(RULES)
+
+    def __post_init__(self):
+        for key, factor in (("width", self.width), ("feed_forward", self.feed_forward_copies)):
+            if not isinstance(factor, int) or isinstance(factor, bool) or factor < 1:
+                raise UserError(f"hypercloning: {key} is {factor!r}; a model is cloned a whole number of times, from 1")
+        if self.width == self.feed_forward_copies == 1:
+            raise UserError("hypercloning: width 1 and feed_forward 1 leave the model as it is; raise one of them")
+        for key, choices in (("kind", KINDS), ("tied_embeddings", TIED_EMBEDDINGS)):
+            if getattr(self, key) not in choices:
+                raise UserError(f"hypercloning: {key} is {getattr(self, key)!r}; choose {' or '.join(choices)}")
+        if self.noise_db is not None and not math.isfinite(self.noise_db):
+            raise UserError(f"hypercloning: noise_db is {self.noise_db}; give decibels, or null for no noise")
+        factors = {self.width, self.feed_forward_copies}
+        if self.kind == "diagonal" and len(factors - {1}) > 1:
+            raise UserError(
+                f"hypercloning: a diagonal clone needs square blocks; width {self.width} and feed_forward "
+                f"{self.feed_forward_copies} must be equal, or one of them 1"
+            )
+
+    @property
+    def feed_forward_copies(self) -> int:
+        return self.width if self.feed_forward is None else self.feed_forward
+
+    def check_dtype(self, dtype: str) -> None:
+        """Refuses noise below 0 dB for 16 bits, and warns of it for fp32."""
+        if self.noise_db is None or self.noise_db >= 0 or dtype == "float64":
+            return
+        if dtype != "float32":
+            raise UserError(
+                f"hypercloning: noise_db {self.noise_db} makes noise louder than the weights, which {dtype} cannot "
+                "carry; use 0 or more, or model.dtype float32"
+            )
+        warnings.warn(
+            f"hypercloning: noise_db {self.noise_db} makes noise louder than the weights; rounding may move the loss "
+            "of a deep model, so compare it before and after growth",
+            stacklevel=2,
+        )
+
+    def is_exact(self, config: Any) -> bool:
+        return True
+
+    def grown_config(self, config: Any) -> Any:
+        model_type, key_value_heads = _model_type(config), config.num_key_value_heads
+        changes = {
+            "hidden_size": config.hidden_size * self.width,
+            "num_attention_heads": config.num_attention_heads * self.width,
+            "num_key_value_heads": key_value_heads * self._copies(config).key_value,
+            "tie_word_embeddings": config.tie_word_embeddings and self.tied_embeddings != "untie",
+        }
+        if model_type == "llama":
+            changes["intermediate_size"] = config.intermediate_size * self.feed_forward_copies
+        else:
+            changes |= self._grown_tokens(config)
+        return dataclasses.replace(config, **changes)
+
+    def _grown_tokens(self, config: TokenformerConfig) -> dict[str, Any]:
+        """The changes to a Tokenformer's feed-forward layers."""
+        if config.feed_forward_layer == "swiglu":
+            return {"swiglu_width": config.swiglu_width * self.feed_forward_copies}
+
+        def copied(tokens: Any) -> Any:
+            if tokens is None or isinstance(tokens, int):
+                return tokens and tokens * self.feed_forward_copies
+            scale = math.sqrt(self.feed_forward_copies)
+            return [TokenSegment(part.tokens * self.feed_forward_copies, part.tau * scale) for part in tokens]
+
+        layers = [
+            dataclasses.replace(layer, feed_forward_tokens=copied(layer.feed_forward_tokens))
+            for layer in config.layer_tokens
+        ]
+        return {"feed_forward_tokens": copied(config.feed_forward_tokens), "layer_tokens": layers}
+
+    def _copies(self, config: Any) -> Copies:
+        stays_tied = config.tie_word_embeddings and self.tied_embeddings == "final_norm"
+        return Copies(
+            hidden=self.width,
+            key_value=1 if config.num_key_value_heads == 1 else self.width,
+            feed_forward=self.feed_forward_copies,
+            final_norm=1 / self.width if stays_tied else 1.0,
+        )
+
+    def rule(self, name: str, before: Any) -> CloneRule:
+        """How a parameter of the grown model is cloned from its source.
+
+        Raises:
+            ValueError: neither model has a parameter of this name.
+        """
+        return RULES[_model_type(before)](name, before, self._copies(before))
+
+    def sources(self, name: str, before: Any, after: Any) -> tuple[str, ...]:
+        return (EMBEDDING,) if name == HEAD and before.tie_word_embeddings else (name,)
+
+    def grown_parameter(
+        self, name: str, old: Mapping[str, torch.Tensor], before: Any, after: Any, context: GrowthContext
+    ) -> torch.Tensor:
+        (source,) = self.sources(name, before, after)
+        return clone(old[source], self.rule(name, before), self.kind, self.noise_db, _generator(context, name))
+
+    def grown_moment(
+        self, name: str, old: Mapping[str, torch.Tensor], power: int, before: Any, after: Any
+    ) -> torch.Tensor:
+        """The old moment times c or c^2 in every block; zero for an embedding and a head that were one."""
+        (source,) = self.sources(name, before, after)
+        moment = clone_moment(old[source], self.rule(name, before), power)
+        return torch.zeros_like(moment) if self._parts_with_tied(name, before, after) else moment
+
+    def new_part(self, name: str, before: Any, after: Any) -> torch.Tensor:
+        """Everything outside the first copy; all of an embedding and a head that were one."""
+        new = outside_first_copy(self.rule(name, before))
+        return torch.ones_like(new) if self._parts_with_tied(name, before, after) else new
+
+    def _parts_with_tied(self, name: str, before: Any, after: Any) -> bool:
+        return name in (EMBEDDING, HEAD) and before.tie_word_embeddings and not after.tie_word_embeddings
+
+    def learning_rate_factor(self, name: str, before: Any, after: Any) -> float:
+        return self.rule(name, before).learning_rate_factor

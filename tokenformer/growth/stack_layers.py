@@ -1,0 +1,139 @@
+"""Growth in depth: layers are copied into a deeper model.
+
+The orders, for layers 0 1 2 and factor 2, with copies in brackets:
+
+    stack        0 1 2 (0 1 2)     the whole stack again, G_stack (Du et al. 2024, arXiv:2405.15319)
+    interleave   0 (0) 1 (1) 2 (2)
+    last         0 1 2 (1 2)       the last `layers` layers again, here 2 (gradual stacking, Gong et al. 2019)
+
+A copied layer adds to the residual stream what its source adds, so the grown model computes something else at first.
+With `zero_gated` the matrices through which copies write to the stream are zero at birth, as in LLaMA Pro (Wu et al.
+2024, arXiv:2401.02415): the value tokens, or the weight, of the attention's output and of the feed-forward layer. The
+rest of a copy is its source's, so those matrices get a gradient at once and the function stays exactly what it was.
+
+Adam's moments of a copied layer are its source's. Those of a zero-gated one are zero: nothing behind a zero matrix gets
+a gradient at first, and old moments would move it blindly.
+"""
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from tokenformer.errors import UserError
+from tokenformer.growth.operator import GrowthContext
+
+_LAYER = re.compile(r"(\.decoder\.)(\d+)(\.)")
+# What writes to the residual stream: Pattention, linear layers and SwiGLU of the Tokenformer; Nanotron's Llama.
+_WRITES = re.compile(
+    r"\.(?:attention\.output|feed_forward\.pattention)\.value_tokens$"
+    r"|\.(?:attention\.output|feed_forward\.down|attn\.o_proj|mlp\.down_proj)\.weight$"
+)
+ORDERS = ("stack", "interleave", "last")
+
+
+@dataclass(frozen=True)
+class GrownLayer:
+    """A layer of the grown model: the old layer it is made of, and whether it is a copy."""
+
+    source: int
+    is_copy: bool
+
+
+@dataclass(frozen=True)
+class StackLayers:
+    """Copies layers.
+
+    Args:
+        factor: how many times each of the repeated layers stands in the grown model; a whole number of 2 or more.
+        order: "stack", "interleave" or "last".
+        layers: how many of the last layers `last` repeats.
+        zero_gated: whether copies begin by adding nothing, which keeps the function.
+    """
+
+    factor: int = 2
+    order: str = "stack"
+    layers: int | None = None
+    zero_gated: bool = False
+
+    name = "stack_layers"
+    model_types = ("tokenformer", "llama")
+
+    def __post_init__(self):
+        if self.order not in ORDERS:
+            raise UserError(f"stack_layers: order is {self.order!r}; choose one of {', '.join(ORDERS)}")
+        if not isinstance(self.factor, int) or isinstance(self.factor, bool) or self.factor < 2:
+            raise UserError(
+                f"stack_layers: factor is {self.factor!r}; layers are repeated a whole number of times, from 2"
+            )
+        if (self.layers is None) != (self.order != "last"):
+            raise UserError("stack_layers: layers says how many layers order: last repeats; give both or neither")
+        if self.layers is not None and self.layers < 1:
+            raise UserError(f"stack_layers: layers is {self.layers}; it must be 1 or more")
+
+    def check_dtype(self, dtype: str) -> None:
+        """Any will do: nothing is computed."""
+
+    def is_exact(self, config: Any) -> bool:
+        """Only zero-gated copies leave the function as it is."""
+        return self.zero_gated
+
+    def grown_layers(self, layers: int) -> list[GrownLayer]:
+        """The layers of the grown model, from the number of old ones."""
+        if self.order == "interleave":
+            return [GrownLayer(layer, copy > 0) for layer in range(layers) for copy in range(self.factor)]
+        if self.layers is not None and self.layers > layers:
+            raise UserError(f"stack_layers: layers is {self.layers}, and the model has {layers}; repeat fewer")
+        repeated = range(layers - (self.layers or layers), layers)
+        copies = [GrownLayer(layer, True) for _ in range(self.factor - 1) for layer in repeated]
+        return [GrownLayer(layer, False) for layer in range(layers)] + copies
+
+    def grown_config(self, config: Any) -> Any:
+        layers = self.grown_layers(config.num_hidden_layers)
+        changes: dict[str, Any] = {"num_hidden_layers": len(layers)}
+        if hasattr(config, "layer_tokens"):
+            own = {tokens.layer: tokens for tokens in config.layer_tokens}
+            changes["layer_tokens"] = [
+                dataclasses.replace(own[layer.source], layer=index)
+                for index, layer in enumerate(layers)
+                if layer.source in own
+            ]
+        return dataclasses.replace(config, **changes)
+
+    def _grown_layer(self, name: str, before: Any) -> GrownLayer | None:
+        """The layer that a parameter of the grown model belongs to; None for those outside the layers."""
+        match = _LAYER.search(name)
+        return None if match is None else self.grown_layers(before.num_hidden_layers)[int(match[2])]
+
+    def sources(self, name: str, before: Any, after: Any) -> tuple[str, ...]:
+        layer = self._grown_layer(name, before)
+        return (name if layer is None else _LAYER.sub(rf"\g<1>{layer.source}\g<3>", name),)
+
+    def _is_zero_gated(self, name: str, before: Any) -> bool:
+        layer = self._grown_layer(name, before)
+        return self.zero_gated and layer is not None and layer.is_copy
+
+    def grown_parameter(
+        self, name: str, old: Mapping[str, torch.Tensor], before: Any, after: Any, context: GrowthContext
+    ) -> torch.Tensor:
+        (source,) = self.sources(name, before, after)
+        if self._is_zero_gated(name, before) and _WRITES.search(name):
+            return torch.zeros_like(old[source])
+        return old[source]
+
+    def grown_moment(
+        self, name: str, old: Mapping[str, torch.Tensor], power: int, before: Any, after: Any
+    ) -> torch.Tensor:
+        (source,) = self.sources(name, before, after)
+        return torch.zeros_like(old[source]) if self._is_zero_gated(name, before) else old[source]
+
+    def new_part(self, name: str, before: Any, after: Any) -> torch.Tensor:
+        """All of a copy, and nothing else."""
+        layer = self._grown_layer(name, before)
+        return torch.tensor(layer is not None and layer.is_copy)
+
+    def learning_rate_factor(self, name: str, before: Any, after: Any) -> float:
+        return 1.0
