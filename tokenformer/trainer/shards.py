@@ -18,6 +18,11 @@ class SlicesPair(Protocol):
     global_slices: tuple[slice, ...]
 
 
+def whole_shape(param) -> tuple[int, ...]:
+    """The shape of a `NanotronParameter` as a whole."""
+    return tuple(map(int, param.get_sharded_info().unsharded_shape if param.is_sharded else param.shape))
+
+
 def shard_of(whole: torch.Tensor, param) -> torch.Tensor:
     """What this process holds of a whole tensor that belongs to a `NanotronParameter`: its weight or a moment.
 
@@ -27,14 +32,13 @@ def shard_of(whole: torch.Tensor, param) -> torch.Tensor:
     Raises:
         ValueError: the whole tensor has another shape than the parameter has as a whole.
     """
-    info = param.get_sharded_info() if param.is_sharded else None
-    expected = tuple(map(int, info.unsharded_shape if info else param.shape))
+    expected = whole_shape(param)
     if tuple(whole.shape) != expected:
         raise ValueError(f"a tensor of shape {tuple(whole.shape)} for a parameter of shape {expected}")
-    if info is None:
-        return whole.clone()
+    if not param.is_sharded:
+        return whole.clone(memory_format=torch.contiguous_format)
     shard = whole.new_empty(param.shape)
-    for pair in info.local_global_slices_pairs:
+    for pair in param.get_sharded_info().local_global_slices_pairs:
         shard[pair.local_slices] = whole[pair.global_slices]
     return shard
 
