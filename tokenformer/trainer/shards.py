@@ -54,7 +54,7 @@ def join_shards(shape: Sequence[int], parts: Iterable[tuple[torch.Tensor, Sequen
         ValueError: the shards leave a gap, overlap, or are not of the size that their slices say.
     """
     parts = list(parts)
-    if not _is_tiled(shape, [pair.global_slices for _, pairs in parts for pair in pairs]):
+    if not is_tiled(shape, [pair.global_slices for _, pairs in parts for pair in pairs]):
         raise ValueError(f"{len(parts)} shards do not make a whole of shape {tuple(shape)}")
     whole = parts[0][0].new_empty(tuple(shape))
     for shard, pairs in parts:
@@ -66,7 +66,7 @@ def join_shards(shape: Sequence[int], parts: Iterable[tuple[torch.Tensor, Sequen
     return whole
 
 
-def _is_tiled(shape: Sequence[int], boxes: Sequence[tuple[slice, ...]]) -> bool:
+def is_tiled(shape: Sequence[int], boxes: Sequence[tuple[slice, ...]]) -> bool:
     """Whether each element is in one box. The boxes must differ along one dimension alone, as Nanotron's do."""
     ranges = [[part.indices(size) for part, size in zip(box, shape, strict=True)] for box in boxes]
     wholes = [(0, size, 1) for size in shape]
