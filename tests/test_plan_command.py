@@ -147,6 +147,16 @@ TRIGGERS = {
     "complexity": {"name": "complexity", "percentiles": [35, 50]},
     "words": {"name": "schedule", "words": [500, 1500]},
     "steps": {"name": "schedule", "steps": [7, 9]},
+    "FLOPs": {"name": "schedule", "flops": [1.0e7, 3.0e7]},
+    "admitted text": {"name": "complexity", "admitted": [40, 75]},
+    "any of two": {
+        "name": "any",
+        "of": [{"name": "schedule", "steps": [9, 50]}, {"name": "complexity", "admitted": [60, 65]}],
+    },
+    "all of two": {
+        "name": "all",
+        "of": [{"name": "schedule", "steps": [9, 50]}, {"name": "complexity", "admitted": [60, 65]}],
+    },
     "one that is due at once": {"name": "schedule", "steps": [0, 30]},
     "one that never comes": {"name": "schedule", "steps": [20, 60]},
 }
@@ -160,7 +170,7 @@ def test_the_stages_begin_where_the_trainer_will_grow(run_of, trigger, earliest,
     run = run_of({"growth.trigger": trigger, **limits})
     events = []
     for step in range(1, STEPS + 1):
-        if run.growth.reason(run.progress(step - 1), events) is not None:
+        if run.growth.reason(run.progress(step - 1, events), events, run.loss_history()) is not None:
             events.append(step - 1)
     assert [stage.step for stage in run.stages()[1:]] == events
     assert len(run.model_configs) == 3
@@ -173,11 +183,62 @@ def test_progress_is_that_of_the_sample_plan(run_of):
         average = 0.5 * average + 0.5 * run.plan.sample_complexity[step * SAMPLES : (step + 1) * SAMPLES].mean()
         smoothed.append(average / (1 - 0.5 ** (step + 1)))
     for step in range(1, STEPS + 1):
-        progress = run.progress(step)
+        progress = run.progress(step, [])
         assert progress.complexity == pytest.approx(smoothed[step - 1])
         simpler = (run.plan.sample_complexity < progress.complexity).mean()
         assert progress.complexity_percentile == pytest.approx(100 * simpler)
         assert progress.words == pytest.approx(run.plan.words_before(step * SAMPLES))
+
+
+PLATEAU = {"name": "plateau", "improvement_per_petaflop": 2.0e4, "patience": 1, "events": 2}
+LATEST = {"name": "any", "of": [PLATEAU, {"name": "schedule", "steps": [25, 50]}]}
+PLATEAU_EVERY_TENTH = {"growth.trigger": PLATEAU, "tokens.val_check_interval": 10}
+
+
+def test_stages_that_losses_decide_are_shown_as_not_known(plan, run_of):
+    run, rows = run_of(PLATEAU_EVERY_TENTH), rows_of(plan(PLATEAU_EVERY_TENTH))
+    assert [row["from step"] for row in rows] == ["0", ">= 20", ">= 40", "60"]
+    for row, stage in zip(rows[1:3], run.stages()[1:], strict=True):
+        assert number(row["words"].removeprefix(">= ")) == round(stage.progress.words)
+        assert number(row["tokens"].removeprefix(">= ")) == stage.earliest_step * SAMPLES * LENGTH
+        assert number(row["parameters"]) == stage.parameters
+        assert row["complexity"] == row["FLOPs"] == row["time"] == ""
+        assert row["why"] == "depends on losses; perhaps never"
+
+
+@pytest.mark.parametrize(
+    ("trigger", "at_most", "at_least"), [(PLATEAU, [20, 40, 60], [60]), (LATEST, [20, 40, 60], [25, 50, 60])]
+)
+def test_the_end_gives_the_least_and_the_most(plan, run_of, trigger, at_most, at_least):
+    changes = {**PLATEAU_EVERY_TENTH, "growth.trigger": trigger}
+    run, end = run_of(changes), rows_of(plan(changes))[-1]
+    per_step = [SAMPLES * LENGTH * stage.flops_per_token for stage in run.stages()]
+    least, most = (
+        sum((till - since) * flops for since, till, flops in zip([0, *ends], ends, per_step, strict=False))
+        for ends in (at_least, at_most)
+    )
+    assert [float(part) for part in end["FLOPs"].split(" to ")] == pytest.approx([least, most], rel=5e-3)
+    sizes = [run.stages()[len(ends) - 1].parameters for ends in (at_least, at_most)]
+    assert [number(part) for part in end["parameters"].split(" to ")] == sorted(set(sizes))
+
+
+def test_the_plan_says_in_words_what_is_known_of_losses(plan, run_of):
+    printed, stages = plan({**PLATEAU_EVERY_TENTH, "growth.trigger": LATEST}), run_of(PLATEAU_EVERY_TENTH).stages()
+    assert "Losses decide when stages 2, 3 will begin: their steps are not known before training." in printed
+    assert "at the latest after step 25" in " ".join(row["why"] for row in rows_of(printed))
+    for position, stage in enumerate(stages, start=1):
+        flops = SAMPLES * LENGTH * stage.flops_per_token
+        assert f"{flops:.3g} FLOPs and {flops / 1e9:.2g} s in stage {position}" in printed
+        fall = f"{100 * 2.0e4 * 10 * flops / 1e15:.3g} % in stage {position}"
+        assert (fall in printed) == (position <= 2)
+    assert "once there are 2 such losses of the stage" in printed
+
+
+def test_a_step_that_is_known_after_all_is_shown(plan):
+    trigger = {"name": "any", "of": [PLATEAU, {"name": "schedule", "steps": [12, 55]}]}
+    rows = rows_of(plan({**PLATEAU_EVERY_TENTH, "growth.trigger": trigger}))
+    assert [row["from step"] for row in rows] == ["0", "12", ">= 30", "60"]
+    assert rows[1]["why"] == "step 12 >= 12"
 
 
 @pytest.mark.parametrize(
@@ -188,6 +249,13 @@ def test_progress_is_that_of_the_sample_plan(run_of):
         ({"optimizer.learning_rate_scheduler.lr_decay_starting_step": "null"}, "falls into the decay"),
         ({"growth.trigger.percentiles": [35, 100]}, "1 of 2 growth events never come"),
         ({"growth.earliest_step": 60}, "2 of 2 growth events never come"),
+        ({"growth.latest_step": 5}, "2 of 2 growth events never come"),
+        ({"growth.trigger": PLATEAU, "tokens.val_check_interval": 25}, "1 of 2 growth events never come, whatever the"),
+        (PLATEAU_EVERY_TENTH, "a growth may fall into the decay of the learning rate; set growth.latest_step"),
+        (
+            {**PLATEAU_EVERY_TENTH, "optimizer.learning_rate_scheduler.lr_warmup_steps": 54},
+            "a growth may fall into the warm-up of 54 steps; set growth.earliest_step",
+        ),
         ({"growth": "null"}, "The model keeps its size: the config has no growth section"),
         ({"growth.operators": "{}"}, "The model keeps its size: there is no operator for its type"),
     ],
@@ -198,6 +266,7 @@ def test_the_plan_says_what_may_not_be_meant(plan, changes, note):
 
 def test_a_plan_without_such_doubts_has_no_notes(plan):
     assert "Note:" not in plan()
+    assert "Note:" not in plan({**PLATEAU_EVERY_TENTH, "growth.latest_step": 54})
 
 
 def test_a_llama_keeps_its_size(plan):

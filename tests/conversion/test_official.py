@@ -19,7 +19,7 @@ from tokenformer.conversion import official
 from tokenformer.errors import UserError
 from tokenformer.model.config import TokenformerConfig
 from tokenformer.trainer.checkpoint import read_growth
-from tokenformer.trainer.imported_checkpoint import one_process
+from tokenformer.trainer.written_checkpoint import one_process
 
 LAYERS, HIDDEN, HEADS, VOCABULARY = 2, 32, 2, 50
 MODULES = ("attention.query", "attention.key", "attention.value", "attention.proj", "mlp")

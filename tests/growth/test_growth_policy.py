@@ -11,7 +11,16 @@ from tokenformer.errors import UserError
 from tokenformer.growth import OPERATORS, TRIGGERS
 from tokenformer.growth.append_tokens import AppendTokens
 from tokenformer.growth.policy import GrowthPolicy, growth_policy
-from tokenformer.growth.triggers import ComplexityTrigger, Progress, ScheduleTrigger
+from tokenformer.growth.triggers import (
+    AllTrigger,
+    AnyTrigger,
+    ComplexityTrigger,
+    LossHistory,
+    PlateauTrigger,
+    Progress,
+    ScheduleTrigger,
+    ValidationNotRising,
+)
 
 TRIGGER = {"name": "schedule", "steps": [10, 20]}
 OPERATOR = {"name": "append_tokens", "factor": 3}
@@ -26,8 +35,8 @@ def event_steps(policy: GrowthPolicy, complexities: list[float], events: list[in
     """The steps after which a run grows, as its trainer decides from `first_step` on."""
     events = list(events)
     for step in range(first_step, len(complexities)):
-        progress = Progress(step, 5.0 * step, 7 * step, complexities[step], complexities[step])
-        if policy.reason(progress, events) is not None:
+        progress = Progress(step, 5.0 * step, 7 * step, complexities[step], complexities[step], 0.0, 1e12 * step)
+        if policy.reason(progress, events, LossHistory()) is not None:
             events.append(step)
     return events
 
@@ -58,14 +67,16 @@ def test_the_section_is_not_changed():
     complexities=st.lists(st.integers(0, 20), min_size=2, max_size=40),
     thresholds=st.lists(st.integers(0, 20), min_size=1, max_size=4, unique=True).map(sorted),
     earliest=st.integers(0, 30),
+    latest=st.one_of(st.none(), st.integers(0, 40)),
     between=st.integers(1, 10),
     data=st.data(),
 )
-def test_limits_hold_and_a_resumed_run_decides_the_same(complexities, thresholds, earliest, between, data):
-    policy = GrowthPolicy(ComplexityTrigger(thresholds=thresholds), (AppendTokens(),), earliest, between, 1e-4)
+def test_limits_hold_and_a_resumed_run_decides_the_same(complexities, thresholds, earliest, latest, between, data):
+    trigger = ComplexityTrigger(thresholds=thresholds)
+    policy = GrowthPolicy(trigger, (AppendTokens(),), earliest, between, 1e-4, latest_step=latest)
     events = event_steps(policy, complexities, [], 0)
     assert len(events) <= policy.trigger.events
-    assert all(step >= earliest for step in events)
+    assert all(earliest <= step and (latest is None or step <= latest) for step in events)
     assert all(later - sooner >= between for sooner, later in zip(events, events[1:], strict=False))
     resumed = data.draw(st.integers(0, len(complexities)))
     assert event_steps(policy, complexities, [step for step in events if step < resumed], resumed) == events
@@ -75,6 +86,46 @@ def test_an_event_that_had_to_wait_comes_at_the_limit():
     policy = policy_of(earliest_step=15, minimum_steps_between=25)
     assert event_steps(policy, [0.0] * 60, [], 0) == [15, 40]
     assert event_steps(policy_of(), [0.0] * 60, [], 0) == [10, 20]
+    assert event_steps(policy_of(latest_step=20), [0.0] * 60, [], 0) == [10, 20]
+    assert event_steps(policy_of(latest_step=19), [0.0] * 60, [], 0) == [10]
+
+
+def test_triggers_nest():
+    plateau = {"name": "plateau", "improvement_per_petaflop": "1e-3", "loss": "training", "events": 2}
+    both = {"name": "all", "of": [plateau, {"name": "validation_not_rising", "patience": 3}]}
+    trigger = policy_of(trigger={"name": "any", "of": [both, TRIGGER]}).trigger
+    guarded = AllTrigger([PlateauTrigger(1e-3, loss="training", events=2), ValidationNotRising(patience=3)])
+    assert trigger == AnyTrigger([guarded, ScheduleTrigger(steps=[10, 20])])
+
+
+GUARD = {"name": "validation_not_rising"}
+NESTED_MISTAKES = [
+    ({"name": "any"}, ["the key growth.trigger.of is missing"]),
+    ({"name": "any", "of": 3}, ["growth.trigger.of must be a list, not 3"]),
+    ({"name": "any", "of": []}, ["growth.trigger: of must list one trigger or more"]),
+    ({"name": "any", "of": ["schedule"]}, ["growth.trigger.of.0 must be a section with keys, not 'schedule'"]),
+    ({"name": "all", "of": [TRIGGER, {"name": "moon"}]}, ["growth.trigger.of.1.name is 'moon'", *TRIGGERS]),
+    ({"name": "all", "of": [{"name": "any", "of": [{"name": "schedule"}]}]}, ["growth.trigger.of.0.of.0: schedule"]),
+    ({"name": "all", "of": [{"name": "plateau"}]}, ["key growth.trigger.of.0.improvement_per_petaflop is missing"]),
+    ({"name": "schedule", "steps": [1], "of": [TRIGGER]}, ["the key growth.trigger.of is not known"]),
+    ({"name": "plateau", "improvement_per_petaflop": 0}, ["growth.trigger: plateau: improvement_per_petaflop is 0.0"]),
+    ({"name": "plateau", "improvement_per_petaflop": 1, "patiense": 2}, ["growth.trigger.patiense", "mean patience?"]),
+    (GUARD, ["growth.trigger: validation_not_rising sets no bound", "`all`"]),
+    ({"name": "any", "of": [GUARD, TRIGGER]}, ["growth.trigger: any sets no bound", "`all`"]),
+]
+
+
+@pytest.mark.parametrize(("trigger", "expected"), NESTED_MISTAKES)
+def test_a_mistake_in_a_trigger_is_named_by_its_place(trigger, expected):
+    with pytest.raises(UserError) as caught:
+        policy_of(trigger=trigger)
+    message = str(caught.value)
+    assert [part for part in ["run.yaml: ", *expected] if part not in message] == []
+
+
+def test_an_end_before_the_beginning_is_refused():
+    with pytest.raises(UserError, match="run.yaml: growth.latest_step is 4, before growth.earliest_step 5"):
+        policy_of(earliest_step=5, latest_step=4)
 
 
 @pytest.mark.parametrize(

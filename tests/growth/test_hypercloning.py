@@ -264,24 +264,21 @@ def test_an_unknown_parameter_is_refused():
             HyperCloning().rule("model.decoder.0.pp_block.attn.bias_proj.weight", config)
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_noise_louder_than_the_weights_is_refused_in_16_bits(dtype):
-    loud, config = HyperCloning(noise_db=-1), LlamaConfig()
     with pytest.raises(UserError, match="noise_db -1 makes noise louder .* use 0 or more, or model.dtype float32"):
-        loud.check_dtype(dtype)
-    with pytest.raises(UserError, match="noise_db -1"):
-        grown(loud, config, random_parameters(config, dtype=dtype))
+        HyperCloning(noise_db=-1).check_dtype(dtype)
     for noise in (None, 0.0, 10.0):
         HyperCloning(noise_db=noise).check_dtype(dtype)
 
 
 def test_noise_louder_than_the_weights_is_a_warning_in_fp32():
     with pytest.warns(UserWarning, match="noise_db -6.0 makes noise louder than the weights"):
-        HyperCloning(noise_db=-6.0).check_dtype(torch.float32)
+        HyperCloning(noise_db=-6.0).check_dtype("float32")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        HyperCloning().check_dtype(torch.float32)
-        HyperCloning(noise_db=-6.0).check_dtype(torch.float64)
+        HyperCloning().check_dtype("float32")
+        HyperCloning(noise_db=-6.0).check_dtype("float64")
 
 
 def test_a_config_chooses_it_for_either_model():

@@ -39,7 +39,7 @@ def state(*shape: int, master: bool = False, moments: bool = True) -> ParameterS
         weight=copy.to(torch.bfloat16) if master else copy,
         master=copy if master else None,
         moments={"exp_avg": torch.randn(shape, generator=generator), "exp_avg_sq": copy.square()} if moments else {},
-        step=41.0 if moments else None,
+        step=torch.tensor(41.0) if moments else None,
     )
 
 

@@ -86,7 +86,7 @@ def train(content: dict) -> Recording:
     optimizer = config.optimizer
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "nanotron.yaml")
-        path.write_text(as_nanotron_yaml(config, model, None), encoding="utf-8")
+        path.write_text(as_nanotron_yaml(config, model), encoding="utf-8")
         with grouped_parameters(optimizer.parameter_groups, optimizer.learning_rate_scheduler.learning_rate):
             trainer = RecordingTrainer(str(path))
     ranks = trainer.unwrapped_model.input_pp_rank, trainer.unwrapped_model.output_pp_rank

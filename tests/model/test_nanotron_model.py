@@ -70,6 +70,14 @@ def test_block_costs_are_the_parameters_that_are_multiplied(model):
         assert costs[kind] == sum(parameter.numel() for parameter in block.parameters() if parameter.ndim == 2)
 
 
+def test_a_layer_with_more_parameter_tokens_costs_more(build, tokenformer_config):
+    tokens = {"qkv_tokens": 8, "output_tokens": 8, "feed_forward_tokens": 8}
+    larger = LayerTokens(1, feed_forward_tokens=40)
+    model = build(tokenformer_config(**tokens, layer_tokens=[larger]))
+    first, second = (model.get_block_compute_costs()[block.module_builder] for block in model.model.decoder)
+    assert second - first == (40 - 8) * 2 * model.config.hidden_size
+
+
 def test_flops_per_second_is_operations_over_time(model):
     tokens, seconds = 12 * 7, 0.25
     expected = tokenformer_size(model.config).training_flops_per_token(12) * tokens / seconds / 1e12

@@ -1,5 +1,6 @@
 """One tiny corpus, one tiny config, and the runs that several tests look at."""
 
+import functools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -11,6 +12,7 @@ import torch
 import torch.distributed
 import yaml
 from launching import LAUNCH_VARIABLES, start_torchrun, start_training, train_arguments
+from layout_runs import LAYOUTS, RECORDING_RANK, RUN_OF_SIX_STEPS
 from tiny_run import RUN, TWO_REPLICAS, prepare, tiny_content
 
 
@@ -51,6 +53,20 @@ def two_replicas(tiny_config: Path, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("two-replicas")
     start_torchrun(tiny_config, *TWO_REPLICAS, f"general.runs_folder={folder}", ranks=2).expect_success()
     return folder / RUN
+
+
+@pytest.fixture(scope="session")
+def layout_run(tiny_config: Path, tmp_path_factory) -> Callable[[str], Path]:
+    """Gives the folder of a run of one of LAYOUTS, trained at most once; it also holds what its ranks held."""
+
+    @functools.cache
+    def train(name: str) -> Path:
+        layout, folder = LAYOUTS[name], tmp_path_factory.mktemp(f"layout-{name}")
+        settings = (*RUN_OF_SIX_STEPS, *layout.settings, *layout.model, f"general.runs_folder={folder}")
+        start_training(tiny_config, *settings, ranks=layout.ranks, program=(RECORDING_RANK,)).expect_success()
+        return folder / RUN
+
+    return train
 
 
 @contextmanager

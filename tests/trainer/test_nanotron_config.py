@@ -129,7 +129,7 @@ def test_every_value_of_our_file_reaches_nanotron(tiny_config, tmp_path):
     config = load_config(tiny_config, [f"{key}={value}" for key, value in settings.items()])
     model_config = model_config_from(config.model.model_config, "tokenformer", "tiny")
     path = tmp_path / "translated.yaml"
-    path.write_text(as_nanotron_yaml(config, model_config, resume_from=None))
+    path.write_text(as_nanotron_yaml(config, model_config))
     nanotron = get_config_from_file(str(path))
 
     assert nanotron.general.seed == 11 and nanotron.general.run == "tiny"

@@ -1,39 +1,39 @@
-"""A run that goes on in another layout: exactly as it would have, or not at all, with the reason.
-
-Nanotron 0.4 reshards weights over tp, but Adam's moments only in part: it forgets those of parameters that every shard
-holds whole, and finds others by their place in the model and not in the optimizer's groups. So tp and pp must stay; dp
-may change, unless the optimizer is sharded over it.
-"""
+"""A run goes on in another layout as it would have in its own, but for the rounding of sums taken in another order."""
 
 import json
 
 import pytest
 import torch
 from launching import start_training
+from layout_runs import LAYOUTS, RUN_OF_SIX_STEPS
 from run_files import checkpoint, event_steps, optimizer_state, rewound_copy, step_lines, weights
 from tiny_run import RUN, TWO_REPLICAS
 
 from tokenformer.errors import UserError
+from tokenformer.trainer.stored_checkpoint import StoredCheckpoint
 
-NO_GROWTH = ("growth=null", "tokens.train_steps=6", "checkpoints.checkpoint_interval=3")
 TP_2, PP_2 = "parallelism.tp=2", "parallelism.pp=2"
-REDUCE_SCATTER = "parallelism.tp_mode=REDUCE_SCATTER"
 
 
-def assert_same_continuation(run, expected, after: int) -> None:
-    """Losses beyond a step, and weights and Adam's moments in the end, are equal but for rounding."""
+def assert_same_losses(run, expected, after: int, tolerance: float = 1e-5) -> None:
     ours, theirs = (
         [line["lm_loss"] for line in step_lines(folder) if line["iteration_step"] > after] for folder in (run, expected)
     )
     assert len(theirs) >= 2
-    assert ours == pytest.approx(theirs, rel=1e-6)
-    ours, theirs = optimizer_state(checkpoint(run)), optimizer_state(checkpoint(expected))
+    assert ours == pytest.approx(theirs, rel=tolerance)
+
+
+def assert_same_continuation(run, expected, after: int) -> None:
+    """Losses beyond a step, and weights and Adam's moments in the end, are equal but for rounding."""
+    assert_same_losses(run, expected, after, tolerance=1e-6)
+    ours, theirs = StoredCheckpoint(checkpoint(run)), StoredCheckpoint(checkpoint(expected))
     assert ours.keys() == theirs.keys()
-    for name, tensor in theirs.items():
-        torch.testing.assert_close(ours[name], tensor, atol=1e-6, rtol=1e-4, msg=name)
-    ours, theirs = weights(checkpoint(run)), weights(checkpoint(expected))
-    assert ours.keys() == theirs.keys()
-    difference = torch.cat([(ours[name] - tensor).flatten() for name, tensor in theirs.items()]).abs()
+    for name in theirs:
+        our_state, their_state = ours[name], theirs[name]
+        assert torch.equal(our_state.step, their_state.step)
+        for key, moment in their_state.moments.items():
+            torch.testing.assert_close(our_state.moments[key], moment, atol=1e-6, rtol=1e-4, msg=f"{key} of {name}")
+    difference = torch.cat([(ours.weight(name) - theirs.weight(name)).flatten() for name in theirs]).abs()
     # Adam makes a whole step of the last bits of a gradient that is almost zero, as those of new keys are.
     assert difference.square().mean().sqrt() <= 1e-6
     assert difference.max() <= 1e-4
@@ -53,47 +53,69 @@ def test_a_run_of_two_replicas_goes_on_in_one_process(reference, two_replicas, t
     assert_same_continuation(run, reference, after=step)
 
 
-@pytest.fixture(scope="module")
-def two_shards(tiny_config, tmp_path_factory):
-    """The folder of a run over tp 2."""
-    folder = tmp_path_factory.mktemp("two-shards")
-    start_training(tiny_config, *NO_GROWTH, TP_2, f"general.runs_folder={folder}", ranks=2).expect_success()
-    return folder / RUN
+def test_a_run_of_one_process_goes_on_in_shards_and_stages_and_grows_there(reference, tiny_config, tmp_path):
+    """From a checkpoint between its two growth events."""
+    step = event_steps(reference)[0] + 1
+    run = rewound_copy(reference, tmp_path, step)
+    layout = (TP_2, PP_2, "parallelism.tp_mode=REDUCE_SCATTER")
+    seldom = ("checkpoints.checkpoint_interval=16", "tokens.val_check_interval=-1")
+    start_training(tiny_config, *layout, *seldom, f"general.runs_folder={tmp_path}", ranks=4).expect_success()
+    assert event_steps(run) == event_steps(reference)
+    assert_same_losses(run, reference, after=step)
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_run_of_several_processes_goes_on_in_one(layout_run, train_here, tmp_path, name):
+    run = rewound_copy(layout_run(name), tmp_path, 3)
+    train_here(*RUN_OF_SIX_STEPS, *LAYOUTS[name].model, runs_folder=tmp_path)
+    assert_same_losses(run, layout_run(name), after=3, tolerance=LAYOUTS[name].tolerance)
 
 
 @pytest.fixture(scope="module")
-def one_shard(command_line, tmp_path_factory):
-    """The folder of the same run in one process."""
-    folder = tmp_path_factory.mktemp("one-shard")
-    assert command_line(*NO_GROWTH, f"general.runs_folder={folder}") == 0
+def one_process(command_line, tmp_path_factory):
+    """The folder of a short run in one process."""
+    folder = tmp_path_factory.mktemp("one-process")
+    assert command_line(*RUN_OF_SIX_STEPS, f"general.runs_folder={folder}") == 0
     return folder / RUN
 
 
-@pytest.fixture(scope="module")
-def one_shard_of_zero(command_line, tmp_path_factory):
-    """The folder of the same run with an optimizer that replicas would share."""
-    folder = tmp_path_factory.mktemp("zero")
-    assert command_line(*NO_GROWTH, "optimizer.zero_stage=1", f"general.runs_folder={folder}") == 0
-    return folder / RUN
-
-
-def test_two_shards_may_change_how_they_speak_to_one_another(two_shards, tiny_config, tmp_path):
-    run = rewound_copy(two_shards, tmp_path, 3)
-    settings = (*NO_GROWTH, TP_2, REDUCE_SCATTER, f"general.runs_folder={tmp_path}")
+def test_replicas_may_begin_to_share_an_optimizer(one_process, tiny_config, tmp_path):
+    run = rewound_copy(one_process, tmp_path, 3)
+    settings = (*RUN_OF_SIX_STEPS, *TWO_REPLICAS, "optimizer.zero_stage=1", f"general.runs_folder={tmp_path}")
     start_training(tiny_config, *settings, ranks=2).expect_success()
-    assert_same_continuation(run, two_shards, after=3)
+    assert_same_continuation(run, one_process, after=3)
+
+
+def test_one_replica_of_a_shared_optimizer_ends_bit_for_bit(one_process, train_here, tmp_path):
+    run = rewound_copy(one_process, tmp_path, 3)
+    train_here(*RUN_OF_SIX_STEPS, "optimizer.zero_stage=1", runs_folder=tmp_path)
+    ours, theirs = StoredCheckpoint(checkpoint(run)), StoredCheckpoint(checkpoint(one_process))
+    for name in theirs:
+        assert torch.equal(ours.weight(name), theirs.weight(name))
+
+
+def test_a_run_goes_on_after_its_initial_state(train_here, tmp_path):
+    """Which has no moments yet."""
+    settings = (*RUN_OF_SIX_STEPS, "checkpoints.save_initial_state=true")
+    whole = train_here(*settings)
+    run = rewound_copy(whole, tmp_path / "resumed", 0)
+    train_here(*settings, runs_folder=tmp_path / "resumed")
+    assert weights(checkpoint(run)).keys() == weights(checkpoint(whole)).keys()
+    for state in (weights, optimizer_state):
+        ours, theirs = state(checkpoint(run)), state(checkpoint(whole))
+        assert all(torch.equal(ours[name], tensor) for name, tensor in theirs.items())
 
 
 @pytest.fixture
 def refusal(tiny_config, tmp_path):
-    """Why a copy of a run, stopped at step 3, cannot go on with other settings."""
+    """Why a copy of a run, stopped at step 3, cannot go on with other settings or after damage."""
 
-    def refusal(run, *settings: str) -> str:
+    def refusal(run, *settings: str, damage=lambda checkpoint: None) -> str:
         from tokenformer.trainer.prepared_run import PreparedRun
         from tokenformer.trainer.resume import starting_point
 
-        rewound_copy(run, tmp_path, 3)
-        prepared = PreparedRun.from_file(tiny_config, [*NO_GROWTH, *settings, f"general.runs_folder={tmp_path}"])
+        damage(checkpoint(rewound_copy(run, tmp_path, 3)))
+        prepared = PreparedRun.from_file(tiny_config, [*RUN_OF_SIX_STEPS, *settings, f"general.runs_folder={tmp_path}"])
         with pytest.raises(UserError) as raised:
             starting_point(prepared)
         return str(raised.value)
@@ -105,41 +127,30 @@ def assert_names(message: str, *words: str) -> None:
     assert [word for word in words if word not in message] == [], message
 
 
-def test_more_shards_are_refused(one_shard, refusal, tmp_path):
-    message = refusal(one_shard, TP_2)
-    assert_names(message, str(tmp_path / RUN / "checkpoints" / "3"), "parallelism.tp 1", "2", "parallelism.tp=1")
+def test_a_vocabulary_that_the_layout_pads_is_not_cut(train_here, refusal, tmp_path):
+    """385 tokens are 386 for two shards, and a whole of 386 rows is no model of 385."""
+    run = train_here(*RUN_OF_SIX_STEPS, "model.model_config.vocab_size=385")
+    message = refusal(run, "model.model_config.vocab_size=385", TP_2)
+    assert_names(message, str(tmp_path / RUN / "checkpoints" / "3"), "vocab_size: 385", "386", "divisible_by")
 
 
-def test_fewer_shards_are_refused_by_the_command_line(two_shards, command_line, capsys, tmp_path):
-    rewound_copy(two_shards, tmp_path, 3)
-    capsys.readouterr()
-    assert command_line(*NO_GROWTH, f"general.runs_folder={tmp_path}") == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert_names(line, str(tmp_path / RUN / "checkpoints" / "3"), "parallelism.tp 2", "parallelism.tp=2")
+def lose_the_record(folder):
+    (folder / "optimizer" / "optimizer_config.json").unlink()
 
 
-def test_more_pipeline_stages_are_refused(one_shard, refusal):
-    assert_names(refusal(one_shard, PP_2), "parallelism.pp 1", "parallelism.pp=1")
+def lose_the_optimizer(folder):
+    for path in (folder / "optimizer").iterdir():
+        path.unlink()
+    (folder / "optimizer").rmdir()
 
 
-def test_more_replicas_of_a_sharded_optimizer_are_refused(one_shard_of_zero, refusal):
-    settings = ("optimizer.zero_stage=1", *TWO_REPLICAS)
-    assert_names(refusal(one_shard_of_zero, *settings), "parallelism.dp 1", "parallelism.dp=1")
+def forget_the_step(folder):
+    (folder / "checkpoint_metadata.json").write_text(json.dumps({"metas": {}}))
 
 
-def test_the_same_layout_is_not_refused(one_shard_of_zero, train_here, tmp_path):
-    run = rewound_copy(one_shard_of_zero, tmp_path, 3)
-    train_here(*NO_GROWTH, "optimizer.zero_stage=1", runs_folder=tmp_path)
-    assert_same_continuation(run, one_shard_of_zero, after=3)
-
-
-def test_a_checkpoint_without_a_record_of_its_layout_is_refused(one_shard, refusal, tmp_path):
-    """As when the file was lost in a copy."""
-    record = one_shard / "checkpoints" / "3" / "optimizer" / "optimizer_config.json"
-    content = json.loads(record.read_text())
-    record.unlink()
-    try:
-        message = refusal(one_shard)
-    finally:
-        record.write_text(json.dumps(content))
-    assert_names(message, str(tmp_path / RUN / "checkpoints" / "3" / "optimizer" / "optimizer_config.json"))
+@pytest.mark.parametrize(
+    ("damage", "named"),
+    [(lose_the_record, "optimizer_config.json"), (lose_the_optimizer, "optimizer"), (forget_the_step, "metadata.json")],
+)
+def test_a_checkpoint_that_has_lost_something_is_refused(one_process, refusal, tmp_path, damage, named):
+    assert_names(refusal(one_process, damage=damage), str(tmp_path / RUN / "checkpoints" / "3"), named)

@@ -39,13 +39,17 @@ class Parallelism:
 
 @dataclass
 class InitMethod:
-    std: float = 0.02
+    """Random weights of a standard deviation, or those of a checkpoint; one of the two is None."""
+
+    std: Optional[float] = None
+    path: Optional[str] = None
+    optimizer: bool = False
 
 
 @dataclass
 class Model:
     model_config: Dict[str, Any]
-    init_method: InitMethod = field(default_factory=InitMethod)
+    init_method: InitMethod = field(default_factory=lambda: InitMethod(std=0.02))
     dtype: str = "float32"
     make_vocab_size_divisible_by: int = 1
     ddp_bucket_cap_mb: int = 25
@@ -165,6 +169,7 @@ class Growth:
     trigger: Dict[str, Any]
     operators: Dict[str, Union[List[Dict[str, Any]], Dict[str, Any]]]
     earliest_step: int = 0
+    latest_step: Optional[int] = None
     minimum_steps_between: int = 1
     tolerance: float = 1e-4
     new_moments: str = "keep"
@@ -220,11 +225,16 @@ class RunConfig:
 
     @property
     def model_type(self) -> str:
-        """ "tokenformer" for a block that says `is_tokenformer_config: true`, and so on."""
-        marks = [key for key, value in self.model.model_config.items() if key.startswith("is_") and value is True]
-        names = [mark.removeprefix("is_").removesuffix("_config") for mark in marks if mark.endswith("_config")]
-        if len(names) != 1:
-            raise UserError(
-                "model.model_config must say once what it is: is_tokenformer_config: true or is_llama_config: true"
-            )
-        return names[0]
+        """As `marked_model_type` of `model.model_config`."""
+        return marked_model_type(self.model.model_config)
+
+
+def marked_model_type(model_config: Dict[str, Any]) -> str:
+    """ "tokenformer" for a `model_config` block that says `is_tokenformer_config: true`, and so on."""
+    marks = [key for key, value in model_config.items() if key.startswith("is_") and value is True]
+    names = [mark.removeprefix("is_").removesuffix("_config") for mark in marks if mark.endswith("_config")]
+    if len(names) != 1:
+        raise UserError(
+            "model.model_config must say once what it is: is_tokenformer_config: true or is_llama_config: true"
+        )
+    return names[0]

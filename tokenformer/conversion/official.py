@@ -31,11 +31,11 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from tokenformer.data.atomic_write import folder_built_beside
 from tokenformer.errors import UserError
+from tokenformer.growth.parameter_state import ParameterState
 from tokenformer.model.config import TokenformerConfig
 from tokenformer.model.flops import tokenformer_size
-from tokenformer.trainer.imported_checkpoint import write_checkpoint
+from tokenformer.trainer.written_checkpoint import write_checkpoint
 
 FILE_NAMES = ("pytorch_model.bin", "model.safetensors")
 EMBEDDING = "sequential.0.word_embeddings.weight"
@@ -254,14 +254,11 @@ def import_checkpoint(
     Raises:
         UserError: the source is no official checkpoint, or the output exists.
     """
-    if output.exists():
-        raise UserError(f"{output} exists: choose another output, or remove it")
     content = load_tensors(source)
     sizes = check_layout(content, source)
     config = official_config(sizes, heads, context_length)
-    weights = {ours: content[theirs] for theirs, ours in our_names(sizes.num_hidden_layers).items()}
-    with folder_built_beside(output) as folder:
-        write_checkpoint(folder, config, weights, output.name)
+    names = our_names(sizes.num_hidden_layers)
+    write_checkpoint(output, config, {ours: ParameterState(content[theirs]) for theirs, ours in names.items()})
     return (
         f"{output}: {tokenformer_size(config).parameters:,} parameters, {config.num_hidden_layers} layers of width "
         f"{config.hidden_size}, {config.num_attention_heads} heads, {config.qkv_tokens}, {config.output_tokens} and "

@@ -3,9 +3,8 @@
 from tokenformer.growth.append_tokens import AppendTokens
 from tokenformer.growth.hypercloning import HyperCloning
 from tokenformer.growth.stack_layers import StackLayers
-from tokenformer.growth.triggers import ComplexityTrigger, ScheduleTrigger
+from tokenformer.growth.triggers import TRIGGERS
 
 OPERATORS = {"append_tokens": AppendTokens, "hypercloning": HyperCloning, "stack_layers": StackLayers}
-TRIGGERS = {"complexity": ComplexityTrigger, "schedule": ScheduleTrigger}
 
 __all__ = ["OPERATORS", "TRIGGERS"]

@@ -93,6 +93,9 @@ class AppendTokens:
     def own_norm(self) -> bool:
         return (self.norm or ("own" if self.new_tokens == "zero_values" else "shared")) == "own"
 
+    def check_dtype(self, dtype: str) -> None:
+        """Any will do: what copies add and take away cancels within one layer."""
+
     def is_exact(self, config: TokenformerConfig) -> bool:
         """Whether a model of this config computes the same function after growth, to rounding.
 

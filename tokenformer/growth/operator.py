@@ -35,6 +35,13 @@ class GrowthOperator(Protocol):
     name: str
     model_types: tuple[str, ...]
 
+    def check_dtype(self, dtype: str) -> None:
+        """Whether a model of this dtype, such as "bfloat16", can be grown.
+
+        Raises:
+            UserError: it would lose the function to rounding.
+        """
+
     def is_exact(self, config: Any) -> bool:
         """Whether a model of this config computes the same function after growth, to rounding."""
 

@@ -17,7 +17,7 @@ warm the new elements up (`growth.warmup_steps`).
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -29,19 +29,24 @@ MOMENT_POWERS = {"exp_avg": 1, "exp_avg_sq": 2}
 
 @dataclass
 class ParameterState:
-    """A parameter with everything that training keeps beside it; all tensors have its shape.
+    """A whole parameter with everything that training keeps beside it.
 
     Args:
-        weight: the parameter.
+        weight: in the dtype of the model.
         master: the fp32 copy that Nanotron keeps beside 16-bit weights, or None.
-        moments: Adam's `exp_avg` and `exp_avg_sq`; empty before the first step.
-        step: Adam's count of updates, None before the first.
+        moments: Adam's `exp_avg` and `exp_avg_sq`, empty before the first step.
+        step: Adam's count of updates, a scalar, or None before the first.
     """
 
     weight: torch.Tensor
-    master: torch.Tensor | None
-    moments: dict[str, torch.Tensor]
-    step: float | None
+    master: torch.Tensor | None = None
+    moments: dict[str, torch.Tensor] = field(default_factory=dict)
+    step: torch.Tensor | None = None
+
+    @property
+    def most_precise(self) -> torch.Tensor:
+        """The fp32 copy where there is one; the weight is that, rounded."""
+        return self.weight if self.master is None else self.master
 
 
 def _keep(moment: torch.Tensor, new: torch.Tensor, power: int) -> torch.Tensor:

@@ -1,6 +1,7 @@
 """The growth section of a config, made into a trigger and an operator."""
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +11,13 @@ from tokenformer.errors import UserError
 from tokenformer.growth import OPERATORS, TRIGGERS
 from tokenformer.growth.operator import GrowthOperator
 from tokenformer.growth.parameter_state import NEW_MOMENTS
-from tokenformer.growth.triggers import Progress, Trigger
+from tokenformer.growth.triggers import LossHistory, Progress, Trigger
 
 
-def from_registry(registry: dict[str, type], section: dict[str, Any], where: str, name: str) -> Any:
+def from_registry(registry: dict[str, type], section: Any, where: str, name: str) -> Any:
     """An instance of the class that `section["name"]` names, with the section's other keys as its parameters."""
+    if not isinstance(section, dict):
+        raise UserError(f"{name}: {where} must be a section with keys, not {section!r}")
     chosen = section.get("name")
     if not isinstance(chosen, str) or chosen not in registry:
         raise UserError(f"{name}: {where}.name is {chosen!r}; choose one of {', '.join(registry)}")
@@ -23,6 +26,14 @@ def from_registry(registry: dict[str, type], section: dict[str, Any], where: str
         return build(parameters, registry[chosen], where, name)
     except UserError as error:
         raise error if str(error).startswith(name) else UserError(f"{name}: {where}: {error}") from None
+
+
+def trigger_from(section: Any, where: str, name: str) -> Trigger:
+    """The trigger of a section; one that combines others holds their sections in the list `of`."""
+    if isinstance(section, dict) and isinstance(section.get("of"), list):
+        parts = [trigger_from(part, f"{where}.of.{index}", name) for index, part in enumerate(section["of"])]
+        section = {**section, "of": parts}
+    return from_registry(TRIGGERS, section, where, name)
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,7 @@ class GrowthPolicy:
     earliest_step: int
     minimum_steps_between: int
     tolerance: float
+    latest_step: int | None = None
     new_moments: str = "keep"
     learning_rate_follows_width: bool = True
     warmup_steps: int = 0
@@ -48,14 +60,34 @@ class GrowthPolicy:
         """The operator of a growth event; events are counted from 1."""
         return self.operators[stage - 1]
 
-    def reason(self, progress: Progress, event_steps: list[int]) -> str | None:
-        """Why to grow after this step, given the steps of the events so far; None when not."""
+    def reason(self, progress: Progress, event_steps: Sequence[int], losses: LossHistory) -> str | None:
+        """Why to grow after this step, None when not.
+
+        Args:
+            event_steps: steps after which the run grew, until now.
+            losses: of the series that the trigger needs, until this step.
+        """
         earliest = self.earliest_step
         if event_steps:
             earliest = max(earliest, event_steps[-1] + self.minimum_steps_between)
-        if progress.step < earliest:
+        is_over = self.latest_step is not None and progress.step > self.latest_step
+        if progress.step < earliest or is_over:
             return None
-        return self.trigger.reason(progress, len(event_steps))
+        return self.trigger.reason(progress, event_steps, losses)
+
+
+def _checked_trigger(section: Growth, name: str) -> Trigger:
+    trigger = trigger_from(section.trigger, "growth.trigger", name)
+    if trigger.events is None:
+        raise UserError(
+            f"{name}: growth.trigger: {section.trigger['name']} sets no bound to the number of growth events; put it "
+            "under `all`, together with a trigger that does"
+        )
+    if section.latest_step is not None and section.latest_step < section.earliest_step:
+        raise UserError(
+            f"{name}: growth.latest_step is {section.latest_step}, before growth.earliest_step {section.earliest_step}"
+        )
+    return trigger
 
 
 def operators_of_events(
@@ -110,7 +142,7 @@ def growth_policy(section: Growth | None, model_type: str, name: str) -> GrowthP
     """
     if section is None:
         return None
-    trigger = from_registry(TRIGGERS, section.trigger, "growth.trigger", name)
+    trigger = _checked_trigger(section, name)
     operators = {
         of_type: operators_of_events(parameters, of_type, trigger.events, name)
         for of_type, parameters in section.operators.items()

@@ -75,6 +75,9 @@ class StackLayers:
         if self.layers is not None and self.layers < 1:
             raise UserError(f"stack_layers: layers is {self.layers}; it must be 1 or more")
 
+    def check_dtype(self, dtype: str) -> None:
+        """Any will do: nothing is computed."""
+
     def is_exact(self, config: Any) -> bool:
         """Only zero-gated copies leave the function as it is."""
         return self.zero_gated

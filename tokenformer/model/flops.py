@@ -75,6 +75,11 @@ def _tokenformer_block(config, layer: int) -> tuple[int, int]:
     return matrices, taus if config.tau == "learned" else 0
 
 
+def block_matrix_parameters(config) -> list[int]:
+    """Parameters of each block of a `TokenformerConfig` that are multiplied with every token."""
+    return [_tokenformer_block(config, layer)[0] for layer in range(config.num_hidden_layers)]
+
+
 def tokenformer_size(config) -> ModelSize:
     """Size of a `TokenformerConfig`."""
     blocks = [_tokenformer_block(config, layer) for layer in range(config.num_hidden_layers)]

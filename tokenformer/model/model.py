@@ -1,5 +1,8 @@
 """The Tokenformer as a Nanotron model: a pipeline of blocks, and the loss for training."""
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from nanotron import distributed as dist
 from nanotron.config import ParallelismArgs
@@ -18,7 +21,7 @@ from torch.nn import functional
 
 from tokenformer.model.block import Norm, TokenformerBlock
 from tokenformer.model.config import TokenformerConfig
-from tokenformer.model.flops import tokenformer_size
+from tokenformer.model.flops import block_matrix_parameters, tokenformer_size
 from tokenformer.model.init import initialise
 from tokenformer.model.pattention import Pattention
 
@@ -62,8 +65,8 @@ class TokenformerModel(nn.Module):
         self.decoder = nn.ModuleList(
             PipelineBlock(
                 p2p=self.p2p,
-                module_builder=TokenformerBlock,
-                module_kwargs={"config": config, "layer": layer, "mode": mode, "pg": pg},
+                module_builder=partial(TokenformerBlock, layer=layer),
+                module_kwargs={"config": config, "mode": mode, "pg": pg},
                 module_input_keys={"hidden_states"} | documents,
                 module_output_keys={"hidden_states"} | documents,
             )
@@ -190,13 +193,14 @@ class TokenformerForTraining(NanotronModel):
             return []
         return ["model.token_position_embeddings.pp_block.token_embedding.weight", "model.lm_head.pp_block.weight"]
 
-    def get_block_compute_costs(self) -> dict[type, int]:
-        """Cost a token of each kind of pipeline block, in parameters multiplied."""
-        size = tokenformer_size(self.config)
-        return {
-            TokenformerBlock: size.block_matrix_parameters // self.config.num_hidden_layers,
-            TensorParallelColumnLinear: self.config.vocab_size * self.config.hidden_size,
-        }
+    def get_block_compute_costs(self) -> dict[Callable, int]:
+        """Cost a token of each pipeline block, in parameters multiplied, by what builds the block.
+
+        Every layer has a builder of its own, so that layers with more parameter tokens weigh more.
+        """
+        builders = [block.module_builder for block in self.model.decoder]
+        costs = dict(zip(builders, block_matrix_parameters(self.config), strict=True))
+        return costs | {TensorParallelColumnLinear: self.config.vocab_size * self.config.hidden_size}
 
     def get_flops_per_sec(
         self, iteration_time_in_sec: float, sequence_length: int, global_batch_size: int

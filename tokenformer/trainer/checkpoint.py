@@ -1,4 +1,7 @@
-"""What our checkpoints add to Nanotron's: `growth.json`, `curriculum.json`, and that one is whole or not there."""
+"""What our checkpoints add to Nanotron's: `growth.json`, `curriculum.json`, and that one is whole or not there.
+
+Of a run whose growth depends on losses there is `losses.json` too.
+"""
 
 import json
 import os
@@ -9,10 +12,12 @@ from typing import Any
 
 from tokenformer.data.atomic_write import write_atomically
 from tokenformer.errors import UserError
+from tokenformer.growth.triggers import LossHistory
 
 LATEST = "latest.txt"
 GROWTH = "growth.json"
 CURRICULUM = "curriculum.json"
+LOSSES = "losses.json"
 PARTIAL = ".partial"
 
 
@@ -53,6 +58,12 @@ def write_records(folder: Path, growth: GrowthRecord, curriculum: CurriculumReco
     write_atomically(folder / CURRICULUM, json.dumps(asdict(curriculum), indent=2) + "\n")
 
 
+def write_losses(folder: Path, losses: LossHistory) -> None:
+    """Writes the losses that the run's trigger reads, if it reads any."""
+    if losses.series:
+        write_atomically(folder / LOSSES, json.dumps(asdict(losses), indent=2) + "\n")
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -67,6 +78,23 @@ def read_growth(folder: Path) -> GrowthRecord:
 
 def read_curriculum(folder: Path) -> CurriculumRecord:
     return CurriculumRecord(**_read(folder / CURRICULUM))
+
+
+def read_losses(folder: Path, empty: LossHistory) -> LossHistory:
+    """The losses that a checkpoint recorded for the run's trigger.
+
+    Args:
+        empty: the history of such a run before it starts.
+
+    Raises:
+        UserError: there is no such record, or it is of another trigger.
+    """
+    if not empty.series:
+        return empty
+    losses = LossHistory.from_record(_read(folder / LOSSES))
+    if not losses.fits(empty):
+        raise UserError(f"the checkpoint {folder} recorded in {LOSSES} other losses than growth.trigger reads")
+    return losses
 
 
 def latest_checkpoint(checkpoints_folder: Path) -> Path | None:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from tokenformer.config.sections import RunConfig
+from tokenformer.config.sections import InitMethod, RunConfig
 from tokenformer.errors import UserError
+from tokenformer.growth.policy import GrowthPolicy
 
 DTYPES = ("float32", "bfloat16", "float16")
 CHOICES = {
@@ -88,6 +89,7 @@ def check_settings(config: RunConfig) -> None:
     length, ranks = config.tokens.sequence_length, config.parallelism.tp
     if config.parallelism.tp_mode == "REDUCE_SCATTER" and length % ranks:
         raise UserError(f"tokens.sequence_length {length} cannot be split over parallelism.tp {ranks}")
+    _check_init_method(config.model.init_method)
     for group in config.optimizer.parameter_groups:
         try:
             re.compile(group.parameters)
@@ -97,6 +99,30 @@ def check_settings(config: RunConfig) -> None:
             ) from None
     if not 0 <= config.curriculum.smoothing < 1:
         raise UserError(f"curriculum.smoothing is {config.curriculum.smoothing}; it must be 0 or more and below 1")
+
+
+def check_growth(config: RunConfig, growth: GrowthPolicy) -> None:
+    """The dtype bears the operators, and what the trigger reads of held-out losses is measured."""
+    for operator in growth.operators:
+        operator.check_dtype(config.model.dtype)
+    interval = config.tokens.val_check_interval
+    if interval < 1 and any(need.source == "validation" for need in growth.trigger.needs):
+        raise UserError(
+            f"growth.trigger reads validation losses, and tokens.val_check_interval is {interval}; set it to the steps "
+            "between two of them"
+        )
+
+
+def _check_init_method(init: InitMethod) -> None:
+    if init.std is None and init.path is None:
+        raise UserError("model.init_method says nothing: give it std for random weights, or the path of a checkpoint")
+    if init.std is not None and init.path is not None:
+        raise UserError(
+            f"model.init_method has both std {init.std} and path {init.path}; set model.init_method.std=null to start "
+            f"from the checkpoint, or model.init_method.path=null for random weights"
+        )
+    if init.optimizer and init.path is None:
+        raise UserError("model.init_method.optimizer is true, but without a path there is no optimizer to start from")
 
 
 def check_model(config: RunConfig, model_configs: Sequence[Any], vocabulary_size: int) -> None:

@@ -62,15 +62,12 @@ class GrownPlaces:
             return cut(whole, shard).flatten()[start:end].view(optimized.shape)
 
         if self.accumulator is not None:
-            master = state.weight if state.master is None else state.master
-            self.accumulator.parameters[name]["fp32"].copy_(part(master))
+            self.accumulator.parameters[name]["fp32"].copy_(part(state.most_precise))
         if state.step is not None:
             moments = {key: _with_memory_of_its_own(part(moment), is_shared) for key, moment in state.moments.items()}
-            self.base_state[optimized] = {"step": self._step(state.step, param), **moments}
-
-    def _step(self, step: float, param: torch.Tensor) -> torch.Tensor:
-        """As torch's AdamW keeps it: on the parameter's device when it is fused."""
-        return torch.tensor(step, dtype=torch.float32, device=param.device if self.fused else "cpu")
+            # As torch's AdamW keeps it: on the parameter's device when it is fused.
+            step = state.step.to("cpu" if not self.fused else param.device, torch.float32, copy=True)
+            self.base_state[optimized] = {"step": step, **moments}
 
 
 def _with_memory_of_its_own(tensor: torch.Tensor, is_shared: bool) -> torch.Tensor:

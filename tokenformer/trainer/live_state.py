@@ -113,7 +113,9 @@ class LiveState:
         master = self._gathered(name, "master", described, torch.float32, needed_by) if self.has_master else None
         keys = () if step is None else MOMENT_POWERS
         moments = {key: self._gathered(name, key, described, optimizer_dtype, needed_by) for key in keys}
-        return ParameterState(weight, master, moments, step) if self.stage in needed_by else None
+        if self.stage not in needed_by:
+            return None
+        return ParameterState(weight, master, moments, None if step is None else torch.tensor(step))
 
     def _gathered(
         self, name: str, kind: str, described: list[Description], dtype: torch.dtype, needed_by: Set[int]

@@ -19,25 +19,35 @@ def _optimizer(config: RunConfig) -> dict[str, Any]:
     return section | factory
 
 
-def nanotron_settings(config: RunConfig, model_config: Any, resume_from: str | None) -> dict[str, Any]:
+def _model(config: RunConfig, model_config: Any) -> dict[str, Any]:
+    init = config.model.init_method
+    method = {"std": init.std} if init.path is None else {"path": init.path}
+    return dataclasses.asdict(config.model) | {
+        "model_config": dataclasses.asdict(model_config),
+        "init_method": method,
+    }
+
+
+def nanotron_settings(config: RunConfig, model_config: Any) -> dict[str, Any]:
     """The mapping that Nanotron 0.4's `get_config_from_file` reads.
+
+    It names no checkpoint to resume from: Nanotron would read one of the same layout alone, so the trainer reads it.
 
     Args:
         model_config: the model's config as it is now, grown or not, a dataclass.
-        resume_from: folder of the checkpoint to start from, or None.
     """
     data = config.data_stages[0].data
     general = {key: getattr(config.general, key) for key in ("project", "run", "seed", "ignore_sanity_checks")}
     return {
         "general": general,
         "parallelism": dataclasses.asdict(config.parallelism),
-        "model": dataclasses.asdict(config.model) | {"model_config": dataclasses.asdict(model_config)},
+        "model": _model(config, model_config),
         "tokenizer": dataclasses.asdict(config.tokenizer),
         "checkpoints": {
             "checkpoints_path": str(config.checkpoints_folder),
             "checkpoint_interval": config.checkpoints.checkpoint_interval,
             "save_initial_state": config.checkpoints.save_initial_state,
-            "resume_checkpoint_path": resume_from,
+            "resume_checkpoint_path": None,
             "checkpoints_path_is_shared_file_system": True,
         },
         "logging": dataclasses.asdict(config.logging),
@@ -47,5 +57,5 @@ def nanotron_settings(config: RunConfig, model_config: Any, resume_from: str | N
     }
 
 
-def as_nanotron_yaml(config: RunConfig, model_config: Any, resume_from: str | None) -> str:
-    return yaml.safe_dump(nanotron_settings(config, model_config, resume_from), sort_keys=False)
+def as_nanotron_yaml(config: RunConfig, model_config: Any) -> str:
+    return yaml.safe_dump(nanotron_settings(config, model_config), sort_keys=False)

@@ -10,7 +10,8 @@ from rich.table import Table
 
 from tokenformer.kernels import pattention
 from tokenformer.model.flops import model_size
-from tokenformer.trainer.prepared_run import PreparedRun
+from tokenformer.trainer.plan_notes import plan_notes
+from tokenformer.trainer.prepared_run import PreparedRun, Stage
 
 # Share of a training step that matrix products take on the machines measured; see benchmarks/train_step.py.
 MATRIX_SHARE = 0.6
@@ -53,68 +54,77 @@ def _duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
-def _schedule_warning(run: PreparedRun, step: int) -> str | None:
-    """Growth wants a constant learning rate: neither warm-up nor decay."""
-    schedule = run.config.optimizer.learning_rate_scheduler
-    decay = schedule.lr_warmup_steps if schedule.lr_decay_starting_step is None else schedule.lr_decay_starting_step
-    if step < schedule.lr_warmup_steps:
-        return f"the growth after step {step} falls into the warm-up of {schedule.lr_warmup_steps} steps"
-    if schedule.min_decay_lr is not None and schedule.lr_decay_steps != 0 and step >= decay:
-        return f"the growth after step {step} falls into the decay of the learning rate"
-    return None
-
-
 def plan_table(run: PreparedRun) -> str:
     """The stages as text: step, words, tokens, complexity, parameters, FLOPs and an estimated time."""
-    steps, stages = run.config.tokens.train_steps, run.stages()
-    title = escape(f"{run.name}: {run.config.model_type}, {steps:,} steps")
+    stages = run.stages()
+    seconds = [_seconds_per_step(run, number) for number in range(len(stages))]
+    title = escape(f"{run.name}: {run.config.model_type}, {run.config.tokens.train_steps:,} steps")
     table = Table(title=title, title_justify="left")
     headings = ("stage", "from step", "words", "tokens", "complexity", "parameters", "FLOPs", "time", "why")
     for heading in headings:
         table.add_column(heading, justify="left" if heading == "why" else "right")
-    seconds = 0.0
-    ends = [stage.step for stage in stages[1:]] + [steps]
-    for number, (stage, end) in enumerate(zip(stages, ends, strict=True)):
-        progress = stage.progress
-        table.add_row(
-            str(number + 1),
-            f"{stage.step:,}",
-            f"{progress.words:,.0f}",
-            f"{progress.tokens:,}",
-            f"{progress.complexity:.3f}",
-            f"{stage.parameters:,}",
-            f"{stage.flops:.3g}",
-            _duration(seconds),
-            escape(stage.reason),
-        )
-        seconds += (end - stage.step) * _seconds_per_step(run, number)
-    last, size = run.progress(steps), stages[-1]
-    flops = size.flops + (steps - size.step) * run.config.tokens_per_step * size.flops_per_token
+    begins = [stage.earliest_step for stage in stages]
+    for number, stage in enumerate(stages):
+        known = stage.step is not None
+        row = _known_stage(stage, _seconds(begins[:number], stage.step, seconds)) if known else _open_stage(stage)
+        table.add_row(str(number + 1), *row)
     table.add_section()
-    end_row = (f"{steps:,}", f"{last.words:,.0f}", f"{last.tokens:,}", f"{last.complexity:.3f}")
-    table.add_row("end", *end_row, f"{size.parameters:,}", f"{flops:.3g}", _duration(seconds), "")
-    return _as_text(table) + "\n".join(_notes(run, stages)) + "\n"
+    table.add_row("end", *_end(run, stages, seconds))
+    return _as_text(table) + "\n".join(plan_notes(run, stages, seconds)) + "\n"
+
+
+def _seconds(begins: list[int], end: int, seconds_per_step: list[float]) -> float:
+    """Time until step `end` if the stages begin at these steps."""
+    spans = zip(begins, [*begins[1:], end], seconds_per_step, strict=False)
+    return sum((next_one - begin) * seconds for begin, next_one, seconds in spans)
+
+
+def _known_stage(stage: Stage, seconds: float) -> tuple[str, ...]:
+    progress = stage.progress
+    return (
+        f"{stage.step:,}",
+        f"{progress.words:,.0f}",
+        f"{progress.tokens:,}",
+        f"{progress.complexity:.3f}",
+        f"{stage.parameters:,}",
+        f"{stage.flops:.3g}",
+        _duration(seconds),
+        escape(stage.reason),
+    )
+
+
+def _open_stage(stage: Stage) -> tuple[str, ...]:
+    """A stage whose step losses decide: what is the least, and nothing where there is none."""
+    progress = stage.progress
+    latest = "perhaps never" if stage.latest_step is None else f"at the latest after step {stage.latest_step:,}"
+    return (
+        f">= {stage.earliest_step:,}",
+        f">= {progress.words:,.0f}",
+        f">= {progress.tokens:,}",
+        "",
+        f"{stage.parameters:,}",
+        "",
+        "",
+        f"{stage.reason}; {latest}",
+    )
+
+
+def _end(run: PreparedRun, stages: list[Stage], seconds_per_step: list[float]) -> tuple[str, ...]:
+    """The last row. What is open costs most if each stage begins at its earliest step, and least at its latest."""
+    steps = run.config.tokens.train_steps
+    last = run.progress(steps, [])
+    row = (f"{steps:,}", f"{last.words:,.0f}", f"{last.tokens:,}", f"{last.complexity:.3f}")
+    costs = []
+    for begins in (
+        [stage.latest_step for stage in stages if stage.latest_step is not None],
+        [stage.earliest_step for stage in stages],
+    ):
+        flops, seconds = run.training_flops(steps, begins[1:]), _seconds(begins, steps, seconds_per_step)
+        costs.append((f"{stages[len(begins) - 1].parameters:,}", f"{flops:.3g}", _duration(seconds)))
+    return (*row, *(low if low == high else f"{low} to {high}" for low, high in zip(*costs, strict=True)), "")
 
 
 def _as_text(table: Table) -> str:
     text = io.StringIO()
     Console(width=150, file=text).print(table)
     return text.getvalue()
-
-
-def _notes(run: PreparedRun, stages: list) -> list[str]:
-    plan, corpus = run.plan, run.corpus
-    notes = [
-        f"Complexity is {corpus.measure} in {corpus.measure_unit}. The plan reads {plan.unique_documents:,} documents "
-        f"with {plan.unique_words:,.0f} words, {plan.epochs:.2f} epochs of them.",
-        "Time is an estimate from a short measurement of one layer on this machine.",
-    ]
-    if run.growth is None:
-        no_section = run.config.growth is None
-        reason = "the config has no growth section" if no_section else "there is no operator for its type"
-        notes.append(f"The model keeps its size: {reason}.")
-    elif len(stages) <= run.growth.trigger.events:
-        missing = run.growth.trigger.events - len(stages) + 1
-        notes.append(f"Note: {missing} of {run.growth.trigger.events} growth events never come; lower their levels.")
-    warnings = [_schedule_warning(run, stage.step) for stage in stages[1:]]
-    return notes + [f"Note: {warning}." for warning in warnings if warning]

@@ -2,23 +2,24 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from tokenformer.config.loading import load_config
 from tokenformer.config.sections import RunConfig
 from tokenformer.curriculum.plan import SamplePlan, build_plan
 from tokenformer.data.corpus import PreparedCorpus
 from tokenformer.errors import UserError
+from tokenformer.growth.foresight import ExpectedEvent, PlannedRun, expected_events
 from tokenformer.growth.policy import GrowthPolicy, growth_policy
 from tokenformer.growth.transition import Transition
-from tokenformer.growth.triggers import Progress
+from tokenformer.growth.triggers import LossHistory, Progress
 from tokenformer.model.flops import model_size
-from tokenformer.trainer.checks import check_model, check_settings
+from tokenformer.trainer.checks import check_growth, check_model, check_settings
 from tokenformer.trainer.model_config import model_config_from
+from tokenformer.trainer.plan_progress import PlanProgress
 
 
 @dataclass(frozen=True)
@@ -26,20 +27,24 @@ class Stage:
     """The steps between two growth events, as planned.
 
     Args:
-        step: training steps done when the stage begins.
+        step: training steps done when the stage begins; None when losses decide, which nobody knows before training.
+        earliest_step: the same at the earliest.
+        latest_step: the same at the latest; None when the stage may never begin.
         reason: what triggers it; "start" for the first.
-        progress: where the run stands then.
+        progress: where the run stands when the stage begins, at the earliest, if all before it did too.
         parameters: of the model in this stage.
         flops_per_token: training FLOPs.
-        flops: training FLOPs of the whole run until the stage begins.
+        flops: training FLOPs of the whole run until the stage begins; None when its step is.
     """
 
-    step: int
+    step: int | None
+    earliest_step: int
+    latest_step: int | None
     reason: str
     progress: Progress
     parameters: int
     flops_per_token: int
-    flops: float
+    flops: float | None
 
 
 class PreparedRun:
@@ -60,10 +65,16 @@ class PreparedRun:
         events = self.growth.trigger.events if self.growth else 0
         self.model_configs = [self.grown_model_config(stages) for stages in range(events + 1)]
         check_model(config, self.model_configs, self.corpus.vocabulary_size)
+        if self.growth is not None:
+            check_growth(config, self.growth)
         self.plan = self._sample_plan()
-        self._complexity = self.plan.smoothed_complexity(config.global_batch_size, config.curriculum.smoothing)
-        self._sorted_complexity = np.sort(self.plan.sample_complexity)
-        self._words = self.plan.words_before(np.arange(config.tokens.train_steps + 1) * config.global_batch_size)
+        self._progress = PlanProgress.of(
+            self.plan, config.tokens.train_steps, config.global_batch_size, config.curriculum.smoothing
+        )
+        self._flops_per_token = [
+            model_size(model_config).training_flops_per_token(config.tokens.sequence_length)
+            for model_config in self.model_configs
+        ]
 
     @classmethod
     def from_file(cls, path: Path, assignments=()) -> "PreparedRun":
@@ -99,42 +110,46 @@ class PreparedRun:
         """The growth event of a number, from 1."""
         return Transition(self.growth.operator_of(stage), *self.model_configs[stage - 1 : stage + 1])
 
-    def progress(self, step: int) -> Progress:
-        """Where the run stands after so many steps: a pure function of the plan."""
-        samples = step * self.config.global_batch_size
-        complexity = float(self._complexity[step - 1]) if step else float(self.plan.sample_complexity[0])
-        simpler = np.searchsorted(self._sorted_complexity, complexity)
-        return Progress(
-            step=step,
-            words=float(self._words[step]),
-            tokens=samples * self.config.tokens.sequence_length,
-            complexity=complexity,
-            complexity_percentile=100 * float(simpler) / len(self._sorted_complexity),
-        )
+    def progress(self, step: int, event_steps: Sequence[int]) -> Progress:
+        """Where the run stands after so many steps, given those after which it grew: a pure function of the plan."""
+        return self._progress.after(step, self.training_flops(step, event_steps))
 
-    def training_flops(self, step: int, event_steps: list[int]) -> float:
+    def training_flops(self, step: int, event_steps: Sequence[int]) -> float:
         """Cost of the first `step` steps of a run that grew after the steps `event_steps`."""
         flops = 0.0
         for number, (start, end) in enumerate(zip([0, *event_steps], [*event_steps, step], strict=True)):
-            flops_per_token = model_size(self.model_configs[number]).training_flops_per_token(
-                self.config.tokens.sequence_length
-            )
-            flops += (end - start) * self.config.tokens_per_step * flops_per_token
+            flops += (end - start) * self.config.tokens_per_step * self._flops_per_token[number]
         return flops
+
+    def measures_validation(self, step: int) -> bool:
+        """Whether held-out loss is due after this step: before the first, after the last, and at the interval."""
+        interval = self.config.tokens.val_check_interval
+        return step in (0, self.config.tokens.train_steps) or (interval > 0 and step % interval == 0)
+
+    def loss_history(self) -> LossHistory:
+        """The empty history of the losses that the trigger reads."""
+        return LossHistory.of(self.growth.trigger.needs if self.growth else ())
 
     def stages(self) -> list[Stage]:
         """The stages of the run: for triggers that the plan determines, as they will fall."""
-        stages = [self._stage(0, "start", [])]
+        events = []
         if self.growth is not None:
-            for step in range(self.config.tokens.train_steps):
-                steps = [stage.step for stage in stages[1:]]
-                reason = self.growth.reason(self.progress(step), steps)
-                if reason is not None:
-                    stages.append(self._stage(step, reason, [*steps, step]))
-        return stages
+            planned = PlannedRun(self.config.tokens.train_steps, self.progress, self.measures_validation)
+            events = expected_events(self.growth, planned)
+        start = ExpectedEvent(0, 0, "start")
+        return [self._stage(number, [start, *events]) for number in range(len(events) + 1)]
 
-    def _stage(self, step: int, reason: str, event_steps: list[int]) -> Stage:
-        size = model_size(self.model_configs[len(event_steps)])
-        flops_per_token = size.training_flops_per_token(self.config.tokens.sequence_length)
-        flops = self.training_flops(step, event_steps)
-        return Stage(step, reason, self.progress(step), size.parameters, flops_per_token, flops)
+    def _stage(self, number: int, beginnings: list[ExpectedEvent]) -> Stage:
+        begins = beginnings[number]
+        progress = self.progress(begins.earliest, [event.earliest for event in beginnings[1 : number + 1]])
+        is_known = begins.reason is not None
+        return Stage(
+            step=begins.earliest if is_known else None,
+            earliest_step=begins.earliest,
+            latest_step=begins.latest,
+            reason=begins.reason if is_known else "depends on losses",
+            progress=progress,
+            parameters=model_size(self.model_configs[number]).parameters,
+            flops_per_token=self._flops_per_token[number],
+            flops=progress.flops if is_known else None,
+        )

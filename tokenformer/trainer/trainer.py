@@ -23,12 +23,14 @@ from tokenformer.trainer.checkpoint import CurriculumRecord, GrowthEvent
 from tokenformer.trainer.dataloader import training_batches
 from tokenformer.trainer.live_growth import follow_schedule, grow
 from tokenformer.trainer.live_state import stages_by_name, unwrapped
+from tokenformer.trainer.loss_recorder import LossRecorder
 from tokenformer.trainer.metrics_file import MetricsFile
 from tokenformer.trainer.nanotron_config import as_nanotron_yaml
 from tokenformer.trainer.new_elements import slow_down_new_elements
 from tokenformer.trainer.parameter_groups import grouped_parameters
 from tokenformer.trainer.prepared_run import PreparedRun
 from tokenformer.trainer.progress_bar import ProgressBar
+from tokenformer.trainer.restore import restore
 from tokenformer.trainer.resume import StartingPoint
 from tokenformer.trainer.validation import HeldOutLoss
 
@@ -44,8 +46,7 @@ class TokenformerTrainer(DistributedTrainer):
         self.run, self.start = run, start
         self.growth_record = start.growth
         self.transitions = [run.transition(stage) for stage in range(1, len(start.growth.events) + 1)]
-        resume_from = str(start.checkpoint) if start.checkpoint else None
-        settings = as_nanotron_yaml(run.config, start.model_config, resume_from)
+        settings = as_nanotron_yaml(run.config, start.model_config)
         # Nanotron wants the path of a file; each process writes one of its own.
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "nanotron.yaml"
@@ -74,10 +75,26 @@ class TokenformerTrainer(DistributedTrainer):
         return [event.step for event in self.growth_record.events]
 
     def init_model(self):
-        """Nanotron's, but that the vocabulary is padded already and `max_position_embeddings` stays as configured."""
-        return self._load_model_checkpoint(self._init_model_instance())
+        """Nanotron's, but that the vocabulary is padded already, `max_position_embeddings` stays as configured, and
+        stored weights are read by `_restore`, once there is an optimizer."""
+        model = self._init_model_instance()
+        self.init_checkpoint_path = None
+        return self._load_model_checkpoint(model) if self.start.stored is None else model
+
+    def _restore(self):
+        """Weights, optimizer and schedule of the checkpoint that the run starts from or goes on after."""
+        stored = self.start.stored
+        state_of = stored.__getitem__ if self.start.with_moments else stored.without_moments
+        restore(self.unwrapped_model, self.optimizer, self.grad_accumulator, state_of)
+        if self.start.checkpoint is not None:
+            self.lr_scheduler.load_state_dict(stored.schedule())
+            self.start_iteration_step = self.iteration_step = self.start.step
+            self.consumed_train_samples = stored.samples
+            self.init_checkpoint_path = self.start.checkpoint  # a resumed run saves no initial state
 
     def post_init(self):
+        if self.start.stored is not None:
+            self._restore()
         follow_schedule(self)
         self._slow_down_new_elements()
         validation = self.run.config.validation
@@ -87,6 +104,7 @@ class TokenformerTrainer(DistributedTrainer):
             validation.batch_size,
             self.parallel_context,
         )
+        self.losses = LossRecorder(self.start.losses, self.logger_ranks[0], self.parallel_context)
         self.size = model_size(self.model_config)
         self.progress_bar = ProgressBar(self.config.tokens.train_steps, self.start_iteration_step, self.is_writer)
         self.metrics = None
@@ -114,18 +132,22 @@ class TokenformerTrainer(DistributedTrainer):
         """Measures the model before its first step. Nanotron's own would log in to wandb."""
         if self.start.checkpoint is None:
             losses = self.held_out.measure(self.unwrapped_model)
-            self._write({**self._position(self.run.progress(0)), **losses})
+            self._write({**self._position(self._progress(0)), **losses})
 
     def training_step(self, dataloader):
         started = time.monotonic()
-        self._grow_if_due(self.run.progress(self.iteration_step - 1))
+        self._grow_if_due(self._progress(self.iteration_step - 1))
         self.learning_rate = self.lr_scheduler.get_last_lr()[0]
         outputs, loss_avg = super().training_step(dataloader)
+        self.losses.add("training", self._progress(self.iteration_step), self.event_steps, loss_avg)
         self.elapsed_seconds += time.monotonic() - started
         is_logged = (self.iteration_step - 1) % self.config.logging.iteration_step_info_interval == 0
-        if self._validation_is_due(self.iteration_step) and not is_logged:
+        if self.run.measures_validation(self.iteration_step) and not is_logged:
             self.train_step_logs(outputs, loss_avg)
         return outputs, loss_avg
+
+    def _progress(self, step: int) -> Progress:
+        return self.run.progress(step, self.event_steps)
 
     def _position(self, progress: Progress) -> dict[str, float]:
         """Where the run stands: steps, text, size and cost."""
@@ -135,7 +157,7 @@ class TokenformerTrainer(DistributedTrainer):
             "consumed_words": progress.words,
             "curriculum/complexity": progress.complexity,
             "growth/parameters": self.size.parameters,
-            "training_flops": self.run.training_flops(progress.step, self.event_steps),
+            "training_flops": progress.flops,
             "elapsed_seconds": self.elapsed_seconds,
         }
 
@@ -145,7 +167,7 @@ class TokenformerTrainer(DistributedTrainer):
 
     def _grow_if_due(self, progress: Progress) -> None:
         policy = self.run.growth
-        reason = policy.reason(progress, self.event_steps) if policy else None
+        reason = policy.reason(progress, self.event_steps, self.losses.history) if policy else None
         if reason is None:
             return
         self._measure_end_of_stage(progress)
@@ -184,7 +206,7 @@ class TokenformerTrainer(DistributedTrainer):
 
     def _measure_end_of_stage(self, progress: Progress) -> None:
         """Held-out loss of the model before it grows, unless the step's own line has it."""
-        if not self._validation_is_due(progress.step):
+        if not self.run.measures_validation(progress.step):
             losses = self.held_out.measure(self.unwrapped_model)
             self._write({**self._position(progress), "growth/stage_ends": len(self.event_steps) + 1, **losses})
 
@@ -209,8 +231,11 @@ class TokenformerTrainer(DistributedTrainer):
     def train_step_logs(self, outputs, loss_avg):
         """One line of metrics; Nanotron's names where it has them."""
         step = self.iteration_step
-        progress = self.run.progress(step)
-        losses = self.held_out.measure(self.unwrapped_model) if self._validation_is_due(step) else {}
+        progress = self._progress(step)
+        losses = {}
+        if self.run.measures_validation(step):
+            losses = self.held_out.measure(self.unwrapped_model)
+            self.losses.add("validation", progress, self.event_steps, losses["val/loss"])
         if not self.is_writer:
             return
         seconds = time.time() - self.iteration_start_time
@@ -234,10 +259,6 @@ class TokenformerTrainer(DistributedTrainer):
         self._write(line)
         self.progress_bar.update(line)
 
-    def _validation_is_due(self, step: int) -> bool:
-        interval = self.run.config.tokens.val_check_interval
-        return step in (0, self.config.tokens.train_steps) or (interval > 0 and step % interval == 0)
-
     def save_checkpoint(self) -> Path:
         """Nanotron's checkpoint and our records, under a temporary name until they are whole."""
         folder = self.run.config.checkpoints_folder
@@ -252,9 +273,10 @@ class TokenformerTrainer(DistributedTrainer):
         # Nanotron's ranks write their random states after its last barrier.
         dist.barrier(self.parallel_context.world_pg)
         if self.is_writer:
-            progress = self.run.progress(self.iteration_step)
+            progress = self._progress(self.iteration_step)
             record = CurriculumRecord(self.run.plan.fingerprint, self.consumed_train_samples, progress.complexity)
             checkpoint.write_records(written, self.growth_record, record)
+            checkpoint.write_losses(written, self.losses.history)
             self.config.save_as_yaml(written / "config.yaml")
             checkpoint.publish(folder, self.iteration_step)
         dist.barrier(self.parallel_context.world_pg)

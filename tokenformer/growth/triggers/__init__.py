@@ -1,0 +1,34 @@
+"""When to grow: pure functions of what a checkpoint records, so every rank and every resumed run decides the same."""
+
+from tokenformer.growth.triggers.combined import AllTrigger, AnyTrigger
+from tokenformer.growth.triggers.complexity import ComplexityTrigger
+from tokenformer.growth.triggers.guard import ValidationNotRising
+from tokenformer.growth.triggers.losses import LossHistory, LossNeed, LossPoint
+from tokenformer.growth.triggers.plateau import PlateauTrigger
+from tokenformer.growth.triggers.progress import Progress
+from tokenformer.growth.triggers.schedule import ScheduleTrigger
+from tokenformer.growth.triggers.trigger import Trigger
+
+TRIGGERS = {
+    "complexity": ComplexityTrigger,
+    "schedule": ScheduleTrigger,
+    "plateau": PlateauTrigger,
+    "validation_not_rising": ValidationNotRising,
+    "any": AnyTrigger,
+    "all": AllTrigger,
+}
+
+__all__ = [
+    "TRIGGERS",
+    "AllTrigger",
+    "AnyTrigger",
+    "ComplexityTrigger",
+    "LossHistory",
+    "LossNeed",
+    "LossPoint",
+    "PlateauTrigger",
+    "Progress",
+    "ScheduleTrigger",
+    "Trigger",
+    "ValidationNotRising",
+]

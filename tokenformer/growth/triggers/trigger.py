@@ -1,0 +1,30 @@
+"""What every trigger offers."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from tokenformer.growth.triggers.losses import LossHistory, LossNeed
+from tokenformer.growth.triggers.progress import Progress
+
+
+class Trigger(Protocol):
+    """Says when a stage begins, by nothing but its arguments: all ranks and a resumed run decide the same.
+
+    A trigger that holds levels takes the first for the first growth event, and so on, whatever brought the events.
+    """
+
+    @property
+    def events(self) -> int | None:
+        """How many growth events there can be; None where the trigger sets no bound."""
+
+    @property
+    def needs(self) -> tuple[LossNeed, ...]:
+        """The losses that `reason` reads."""
+
+    def reason(self, progress: Progress, event_steps: Sequence[int], losses: LossHistory) -> str | None:
+        """Why the next stage begins now, or None when it does not.
+
+        Args:
+            event_steps: steps after which the run grew, until now.
+            losses: of at least the series that `needs` names.
+        """
