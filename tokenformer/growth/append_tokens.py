@@ -81,7 +81,7 @@ class AppendTokens:
         if self.new_tokens == "zero_keys" and self.norm == "own":
             raise UserError("append_tokens: zero keys alone in a norm of their own have no direction; use norm: shared")
         if self.new_tokens == "clone" and self.norm is not None:
-            raise UserError("append_tokens: clones share the norm of their originals; leave norm out")
+            raise UserError("append_tokens: clones share the norm of their originals; leave norm out or null")
         if self.noise_db is not None and not math.isfinite(self.noise_db):
             raise UserError(f"append_tokens: noise_db is {self.noise_db}; give decibels, or null for no noise")
         if sum(getattr(self, kind) is not None for kind in KINDS) > 1:
@@ -115,26 +115,28 @@ class AppendTokens:
         given = {kind: getattr(self, kind) for kind in KINDS if getattr(self, kind) is not None}
         return TokenAmount.parse(given or {"factor": 2.0}, "the amount")
 
-    def _grown(self, projection: str, tokens: Any, tau: str) -> Any:
-        """Grown segments of one projection, from its number of tokens or segments."""
+    def _grown(self, projection: str, tokens: Any, tau: str, layer: int | None = None) -> Any:
+        """Grown segments of one projection, of a layer or of all, from its number of tokens or segments."""
         segments = segments_of(tokens)
         present = sum(segment.tokens for segment in segments)
-        new = self.amount(projection).new_tokens(present, f"{projection}_tokens")
+        where = f"{projection}_tokens" if layer is None else f"{projection}_tokens of layer {layer}"
+        new = self.amount(projection).new_tokens(present, where)
         if new == 0:
             return tokens
         if self.new_tokens == "clone":
-            return self._cloned(projection, tokens, present, new)
+            return self._cloned(where, tokens, present, new)
         if self.own_norm:
             return [*segments, TokenSegment(new, math.sqrt(new))]
         last = segments[-1]
         grown_tau = math.sqrt(last.tokens + new) if tau == "current" else last.tau
         return [*segments[:-1], TokenSegment(last.tokens + new, grown_tau)]
 
-    def _cloned(self, projection: str, tokens: Any, present: int, new: int) -> Any:
+    @staticmethod
+    def _cloned(where: str, tokens: Any, present: int, new: int) -> Any:
         if new % present:
             raise UserError(
-                f"append_tokens: {projection}_tokens {present} cannot be cloned to {present + new}; the nearest sizes "
-                f"are {present * (1 + new // present)} and {present * (2 + new // present)}"
+                f"append_tokens: the {present} {where} cannot be cloned to {present + new}; the nearest sizes are "
+                f"{present * (1 + new // present)} and {present * (2 + new // present)}"
             )
         copies = 1 + new // present
         if isinstance(tokens, int):
@@ -145,15 +147,15 @@ class AppendTokens:
         if self.layers is not None:
             return self._grown_layers(config)
 
-        def grown_fields(holder: Any) -> dict[str, Any]:
+        def grown_fields(holder: Any, layer: int | None = None) -> dict[str, Any]:
             present = {projection: getattr(holder, f"{projection}_tokens") for projection in PROJECTIONS}
             return {
-                f"{projection}_tokens": self._grown(projection, tokens, config.tau)
+                f"{projection}_tokens": self._grown(projection, tokens, config.tau, layer)
                 for projection, tokens in present.items()
                 if tokens is not None and config.is_pattention(projection)
             }
 
-        layers = [dataclasses.replace(layer, **grown_fields(layer)) for layer in config.layer_tokens]
+        layers = [dataclasses.replace(own, **grown_fields(own, own.layer)) for own in config.layer_tokens]
         return dataclasses.replace(config, layer_tokens=layers, **grown_fields(config))
 
     def _grown_layers(self, config: TokenformerConfig) -> TokenformerConfig:
@@ -167,10 +169,9 @@ class AppendTokens:
         for layer in sorted(set(self.layers)):
             fields = {}
             for projection in filter(config.is_pattention, PROJECTIONS):
-                tokens = getattr(own.get(layer), f"{projection}_tokens", None) or getattr(
-                    config, f"{projection}_tokens"
-                )
-                fields[f"{projection}_tokens"] = self._grown(projection, tokens, config.tau)
+                key = f"{projection}_tokens"
+                tokens = getattr(own.get(layer), key, None) or getattr(config, key)
+                fields[key] = self._grown(projection, tokens, config.tau, layer)
             own[layer] = dataclasses.replace(own.get(layer, LayerTokens(layer)), **fields)
         return dataclasses.replace(config, layer_tokens=[own[layer] for layer in sorted(own)])
 
@@ -207,6 +208,8 @@ class AppendTokens:
         parameter, present = PattentionParameter.from_name(name), old[name]
         rule = self._clone_rule(name, before, after)
         if rule is not None:
+            if parameter.kind == "value_tokens" and self.noise_db is not None:
+                _check_values(name, present, parameter.rows(before))
             return clone(present, rule, noise_db=self.noise_db, generator=_generator(context, name))
         if parameter is None or self.new_tokens == "clone":
             return present
@@ -253,3 +256,12 @@ class AppendTokens:
 
 def _new_rows(parameter: PattentionParameter, before: TokenformerConfig, after: TokenformerConfig) -> int:
     return sum(parameter.rows(after)) - sum(parameter.rows(before))
+
+
+def _check_values(name: str, values: torch.Tensor, rows: list[int]) -> None:
+    """Noise is relative to the values of a segment [rows, d_out], so zero values would get none."""
+    if not all(part.any() for part in values.split(rows)):
+        raise UserError(
+            f"append_tokens: a segment of {name} has only zero values, so that noise relative to them is zero and its "
+            "clones would stay clones for ever; train between the two events, or set noise_db: null"
+        )

@@ -1,10 +1,10 @@
 """Growth in depth: layers are copied into a deeper model.
 
-The orders, for layers 0 1 2 and factor 2, with copies in brackets:
+The orders, for layers 0 1 2 and factor 2, with copies in brackets; the others are the old layers, in their order:
 
     stack        0 1 2 (0 1 2)     the whole stack again, G_stack (Du et al. 2024, arXiv:2405.15319)
     interleave   0 (0) 1 (1) 2 (2)
-    last         0 1 2 (1 2)       the last `layers` layers again, here 2 (gradual stacking, Gong et al. 2019)
+    last         0 1 2 (1 2)       the last `layers` layers again, here 2 (gradual stacking, see arXiv:2409.19044)
 
 A copied layer adds to the residual stream what its source adds, so the grown model computes something else at first.
 With `zero_gated` the matrices through which copies write to the stream are zero at birth, as in LLaMA Pro (Wu et al.
@@ -12,7 +12,8 @@ With `zero_gated` the matrices through which copies write to the stream are zero
 rest of a copy is its source's, so those matrices get a gradient at once and the function stays exactly what it was.
 
 Adam's moments of a copied layer are its source's. Those of a zero-gated one are zero: nothing behind a zero matrix gets
-a gradient at first, and old moments would move it blindly.
+a gradient at first, and old moments would move it blindly. Initialisations whose spread depends on the number of layers
+say how deep a model was at its start; nothing is drawn here, so they play no part.
 """
 
 import dataclasses

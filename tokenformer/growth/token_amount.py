@@ -29,7 +29,7 @@ class TokenAmount:
         Raises:
             UserError: neither, or a value that would shrink.
         """
-        content = {"factor": value} if isinstance(value, int | float | str) else value
+        content = {"factor": value} if isinstance(value, int | float | str) and not isinstance(value, bool) else value
         if not isinstance(content, dict) or len(content) != 1 or next(iter(content)) not in KINDS:
             raise UserError(f"append_tokens: {where} is {value!r}; give a factor, or one of {', '.join(KINDS)}: number")
         ((kind, number),) = content.items()
