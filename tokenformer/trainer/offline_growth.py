@@ -16,7 +16,6 @@ from tokenformer.growth.policy import from_registry
 from tokenformer.growth.transition import Transition
 from tokenformer.model.flops import model_size
 from tokenformer.trainer.checkpoint import GrowthEvent, GrowthRecord
-from tokenformer.trainer.restore import restore
 from tokenformer.trainer.stored_checkpoint import StoredCheckpoint
 from tokenformer.trainer.written_checkpoint import built_model, one_process, write_checkpoint
 
@@ -90,6 +89,8 @@ def _transition(stored: StoredCheckpoint, growth: OfflineGrowth) -> Transition:
 
 @torch.no_grad()
 def _logits(model, parameters: Mapping[str, ParameterState], ids: torch.Tensor) -> torch.Tensor:
+    from tokenformer.trainer.restore import restore  # made of Nanotron, which must be repaired first
+
     restore(model, None, None, parameters.__getitem__)
     return model.model(input_ids=ids, input_mask=torch.ones_like(ids, dtype=torch.bool)).float()
 
