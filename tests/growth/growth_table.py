@@ -55,7 +55,10 @@ class Row:
         """Of the logits, relative to those of the old model, in float64."""
         ids = torch.randint(self.config.vocab_size, (4, 12), generator=torch.Generator().manual_seed(1))
         parameters = random_parameters(self.config)
-        before, after = logits(parameters, self.config, ids), logits(*grown(self.operator, self.config, parameters), ids)
+        before, after = (
+            logits(parameters, self.config, ids),
+            logits(*grown(self.operator, self.config, parameters), ids),
+        )
         return ((after - before).norm() / before.norm()).item()
 
 
