@@ -71,7 +71,7 @@ class Training:
             moments[name] = {"step": next(iter(states.values()))["step"].clone()}
             for power, key in ((1, "exp_avg"), (2, "exp_avg_sq")):
                 old = {source: state[key] for source, state in states.items()}
-                moments[name][key] = operator.grown_moment(name, old, power, before, after)
+                moments[name][key] = operator.grown_moment(name, old, power, before, after).clone()
         result = Training(after, parameters, rates, self.decay, self.step)
         for name, state in moments.items():
             result.optimizer.state[result.parameters[name]] = state

@@ -2,8 +2,12 @@
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from plain_models import grown, logits, random_parameters, tokenformer_config
+from plain_training import training
 
+from tokenformer.errors import UserError
 from tokenformer.growth.append_tokens import AppendTokens
 from tokenformer.growth.pattention_parameter import PattentionParameter
 from tokenformer.model.config import LayerTokens, TokenSegment
@@ -56,6 +60,103 @@ def test_moments_of_clones_are_those_of_their_gradients(case, copies):
         for power in (1, 2):
             law = operator.grown_moment(name, {name: before[name] ** power}, power, config, after)
             torch.testing.assert_close(law, gradient**power, rtol=1e-9, atol=1e-13)
+
+
+@pytest.mark.parametrize("copies", [2, 3])
+@pytest.mark.parametrize("case", CASES)
+def test_with_noise_the_law_holds_for_values_and_for_the_sum_of_key_copies(case, copies):
+    """What noise adds to the gradients of key copies has the sum zero."""
+    config, operator = tokenformer_config(**CASES[case]), AppendTokens(copies, new_tokens="clone", noise_db=-6.0)
+    parameters = random_parameters(config)
+    clone, after = grown(operator, config, parameters)
+    before, noisy = gradients(parameters, config), gradients(clone, after)
+    differ = 0
+    for name, gradient in noisy.items():
+        law = operator.grown_moment(name, {name: before[name]}, 1, config, after)
+        if name.endswith("key_tokens"):
+            differ += not torch.allclose(gradient, law, rtol=1e-3)
+            rows = PattentionParameter.from_name(name).rows(config)
+            gradient, law = (summed_copies(each, rows, copies) for each in (gradient, law))
+        torch.testing.assert_close(gradient, law, rtol=1e-9, atol=1e-13)
+    assert differ == sum(name.endswith("key_tokens") for name in noisy)
+
+
+def summed_copies(rows_of_clone: torch.Tensor, rows: list[int], copies: int) -> torch.Tensor:
+    parts = rows_of_clone.split([count * copies for count in rows])
+    return torch.cat([part.unflatten(0, (copies, -1)).sum(0) for part in parts])
+
+
+@pytest.mark.parametrize("copies", [2, 3])
+def test_noise_has_the_strength_that_is_asked_for_and_the_sum_zero(copies):
+    config = tokenformer_config(feed_forward_tokens=200)
+    name = "model.decoder.0.pp_block.feed_forward.pattention.value_tokens"
+    parameters = random_parameters(config)
+    for noise_db in (20.0, 0.0, -12.0):
+        clone, _ = grown(AppendTokens(copies, new_tokens="clone", noise_db=noise_db), config, parameters)
+        torch.testing.assert_close(summed_copies(clone[name], [200], copies), parameters[name])
+        share = parameters[name] / copies
+        noise = (clone[name][:200] - share).square().mean() / share.square().mean()
+        torch.testing.assert_close(10 * noise.log10(), torch.tensor(-noise_db, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("theta", ["l2_norm_gelu", "gelu_l2_norm", "softmax"])
+def test_without_noise_clones_learn_exactly_what_their_originals_learn(theta):
+    config = tokenformer_config(theta=theta, tau="learned", num_hidden_layers=1, qkv_tokens=SEGMENTS["qkv_tokens"])
+    source = training(config, weight_decay=0.1)
+    start = source.run(20)[0]
+    operator = AppendTokens(3, output=2, new_tokens="clone", noise_db=None)
+    locked, fast = source.grown(operator), source.grown(operator, follow_rates=False)
+    expected = source.run(40)
+    assert expected[-1] < start - 0.5
+    assert furthest(locked.run(40), expected) < 1e-7
+    assert furthest(fast.run(40), expected) > 1e-2
+
+
+def furthest(losses: list[float], others: list[float]) -> float:
+    return max(abs(loss - other) for loss, other in zip(losses, others, strict=True))
+
+
+def test_clones_of_zero_values_are_refused_because_noise_could_not_part_them():
+    config = tokenformer_config()
+    born, after = grown(AppendTokens(), config, random_parameters(config))
+    with pytest.raises(UserError, match=r"query\.value_tokens has only zero values.*train between the two events"):
+        grown(AppendTokens(new_tokens="clone"), after, born)
+    expected, (clone, cloned) = (
+        logits(born, after, IDS),
+        grown(AppendTokens(new_tokens="clone", noise_db=None), after, born),
+    )
+    torch.testing.assert_close(logits(clone, cloned, IDS), expected)
+
+
+exact_operators = st.one_of(
+    st.builds(AppendTokens, st.sampled_from([1.5, 2.0]), new_tokens=st.sampled_from(["zero_values", "zero_keys"])),
+    st.builds(AppendTokens, count=st.integers(1, 5), layers=st.sampled_from([[0], [1], [0, 1], None])),
+    st.builds(
+        AppendTokens,
+        st.sampled_from([2, 3]),
+        new_tokens=st.just("clone"),
+        layers=st.sampled_from([[1], None]),
+        noise_db=st.sampled_from([None, 10.0, 0.0, -12.0]),
+    ),
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(operators=st.lists(exact_operators, min_size=2, max_size=3), learned=st.booleans(), seed=st.integers(0, 99))
+def test_any_chain_of_exact_operators_is_exact(operators, learned, seed):
+    config = tokenformer_config(tau="learned" if learned else "fixed", **SEGMENTS)
+    parameters = random_parameters(config, seed)
+    generator = torch.Generator().manual_seed(seed)
+    for stage, operator in enumerate(operators, start=1):
+        expected, (parameters, config) = (
+            logits(parameters, config, IDS),
+            grown(operator, config, parameters, stage=stage),
+        )
+        assert operator.is_exact(config)
+        change = (logits(parameters, config, IDS) - expected).norm() / expected.norm()
+        assert change < 1e-12
+        learn = {name: torch.randn(old.shape, generator=generator, dtype=old.dtype) for name, old in parameters.items()}
+        parameters = {name: old + 0.05 * learn[name] for name, old in parameters.items()}
 
 
 def test_new_elements_are_those_outside_the_first_copy():

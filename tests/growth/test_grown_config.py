@@ -4,12 +4,15 @@ import copy
 import math
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tokenformer.config.sections import Growth
 from tokenformer.errors import UserError
 from tokenformer.growth.append_tokens import AppendTokens
 from tokenformer.growth.pattention_parameter import PattentionParameter
+from tokenformer.growth.policy import growth_policy
 from tokenformer.model.config import PROJECTIONS, LayerTokens, TokenformerConfig, TokenSegment
 from tokenformer.model.flops import tokenformer_size
 
@@ -95,6 +98,7 @@ def test_parameters_and_flops_of_the_grown_config(qkv, output, feed_forward, exa
         ({"count": -1}, "cannot shrink"),
         ({"count": 8, "to": 16}, "give one of factor, count, to"),
         ({"to": 1.5}, "tokens are whole"),
+        ({"qkv": True}, "qkv is True; give a factor"),
         ({"qkv": {"times": 2}}, "qkv is .*give a factor, or one of"),
         ({"feed_forward": {"count": "many"}}, "feed_forward is .*must be a number"),
         ({"new_tokens": "clone", "norm": "own"}, "leave norm out"),
@@ -132,6 +136,26 @@ def test_amounts_are_given_by_factor_by_count_and_to_a_size():
         AppendTokens(to=6).grown_config(CONFIG)
 
 
+def test_amounts_come_from_yaml():
+    section = yaml.safe_load(
+        "{name: append_tokens, to: 64, qkv: '1e0', output: {count: 4}, feed_forward: 3, layers: [0, 1], noise_db: null}"
+    )
+    policy = growth_policy(
+        Growth({"name": "schedule", "steps": [1]}, {"tokenformer": section}), "tokenformer", "a.yaml"
+    )
+    grown = policy.operator_of(1).grown_config(CONFIG)
+    assert [[grown.tokens(projection, layer) for projection in PROJECTIONS] for layer in (0, 1)] == [[8, 16, 60]] * 2
+    assert policy.operator_of(1).noise_db is None
+
+
+def test_a_layer_that_cannot_grow_is_named():
+    config = config_with(layer_tokens=[LayerTokens(1, output_tokens=30)])
+    with pytest.raises(UserError, match="output_tokens of layer 1 has 30 tokens already and cannot shrink to 24"):
+        AppendTokens(to=24).grown_config(config)
+    with pytest.raises(UserError, match="the 30 output_tokens of layer 1 cannot be cloned to 36; .* 30 and 60"):
+        AppendTokens(output={"to": 36}, new_tokens="clone", layers=[0, 1]).grown_config(config)
+
+
 def test_chosen_layers_grow_alone():
     config = config_with(layer_tokens=[LayerTokens(1, feed_forward_tokens=6)])
     grown = AppendTokens(factor=2, qkv=1, layers=[1]).grown_config(config)
@@ -148,7 +172,7 @@ def test_clones_multiply_every_segment():
     grown = AppendTokens(factor=3, new_tokens="clone").grown_config(config)
     assert grown.segments("qkv") == [TokenSegment(24, pytest.approx(math.sqrt(24)))] * 2
     assert AppendTokens(to=16, new_tokens="clone", output=1, feed_forward=1).grown_config(CONFIG).qkv_tokens == 16
-    with pytest.raises(UserError, match="qkv_tokens 8 cannot be cloned to 12; the nearest sizes are 8 and 16"):
+    with pytest.raises(UserError, match="the 8 qkv_tokens cannot be cloned to 12; the nearest sizes are 8 and 16"):
         AppendTokens(qkv=1.5, new_tokens="clone").grown_config(CONFIG)
 
 

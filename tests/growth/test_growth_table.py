@@ -1,4 +1,4 @@
-"""The documented table of growth is the one that is measured, and operators tell the truth about themselves."""
+"""The table in the documentation of growth is the measured one, and operators tell the truth about themselves."""
 
 import pytest
 from growth_table import END, ROUNDING, ROWS, START, Row, page, with_table

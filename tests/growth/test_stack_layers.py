@@ -10,6 +10,7 @@ from tokenformer.errors import UserError
 from tokenformer.growth.append_tokens import AppendTokens
 from tokenformer.growth.stack_layers import GrownLayer, StackLayers
 from tokenformer.model.config import LayerTokens
+from tokenformer.model.flops import tokenformer_size
 
 IDS = torch.randint(31, (3, 12), generator=torch.Generator().manual_seed(1))
 OWN_TOKENS = [LayerTokens(1, feed_forward_tokens=5)]
@@ -45,6 +46,36 @@ def test_the_orders(order):
     operator, sources, copies = ORDERS[order]
     expected = [GrownLayer(source, index in copies) for index, source in enumerate(sources)]
     assert operator.grown_layers(3) == expected
+
+
+orders = st.one_of(
+    st.builds(StackLayers, st.integers(2, 4), st.sampled_from(["stack", "interleave"]), zero_gated=st.booleans()),
+    st.builds(StackLayers, st.integers(2, 4), st.just("last"), st.integers(1, 3), st.booleans()),
+)
+
+
+@given(operator=orders, layers=st.integers(3, 6), own=st.integers(0, 2))
+def test_old_layers_keep_their_order_and_every_layer_has_the_size_of_its_source(operator, layers, own):
+    config = tokenformer_config(num_hidden_layers=layers, layer_tokens=[LayerTokens(own, output_tokens=5)])
+    grown_layers, after = operator.grown_layers(layers), operator.grown_config(config)
+    assert [layer.source for layer in grown_layers if not layer.is_copy] == list(range(layers))
+    for source in range(layers):
+        times = [layer.source for layer in grown_layers].count(source)
+        assert times == (1 if operator.layers and source < layers - operator.layers else operator.factor)
+    assert after.num_hidden_layers == len(grown_layers)
+    for index, layer in enumerate(grown_layers):
+        assert after.segments("output", index) == config.segments("output", layer.source)
+    size = tokenformer_size(config)
+    without_layers = size.parameters - size.block_matrix_parameters
+    block = [size_of_layer(config, layer.source) for layer in grown_layers]
+    assert tokenformer_size(after).parameters == without_layers + sum(block)
+
+
+def size_of_layer(config, layer: int) -> int:
+    """Parameters of the tokens of one layer of 16 features with 8 of keys and values."""
+    return sum(config.tokens("qkv", layer) * width for width in (32, 24, 24)) + 32 * (
+        config.tokens("output", layer) + config.tokens("feed_forward", layer)
+    )
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -94,14 +125,22 @@ def test_moments_are_the_sources_or_zero_where_nothing_can_learn_yet(config):
             assert operator.learning_rate_factor(name, config, after) == 1
 
 
+more_tokens = st.sampled_from(["zero_values", "zero_keys", "clone"])
+
+
 @settings(max_examples=20, deadline=None)
 @given(
-    tau=st.sampled_from(["fixed", "learned"]), order=st.sampled_from(["stack", "interleave"]), seed=st.integers(0, 99)
+    first=more_tokens,
+    last=more_tokens,
+    tau=st.sampled_from(["fixed", "learned"]),
+    order=st.sampled_from(["stack", "interleave"]),
+    seed=st.integers(0, 99),
 )
-def test_tokens_then_depth_then_tokens(tau, order, seed):
+def test_tokens_then_depth_then_tokens(first, last, tau, order, seed):
     config = tokenformer_config(tau=tau, layer_tokens=OWN_TOKENS)
     model = random_parameters(config, seed), config
-    for operator in (AppendTokens(), StackLayers(order=order, zero_gated=True), AppendTokens(new_tokens="zero_keys")):
+    deeper = StackLayers(order=order, zero_gated=True)
+    for operator in (AppendTokens(new_tokens=first), deeper, AppendTokens(new_tokens=last)):
         before, model = model, grown(operator, model[1], model[0])
         assert change(before, model) < 1e-12
         shift = torch.Generator().manual_seed(seed)

@@ -1,10 +1,12 @@
-"""hypercloning through the models as Nanotron builds and trains them, in fp32."""
+"""Exact growth through the models as Nanotron builds and trains them, in fp32."""
 
 import pytest
 import torch
 
+from tokenformer.growth.append_tokens import AppendTokens
 from tokenformer.growth.hypercloning import HyperCloning
 from tokenformer.growth.operator import GrowthContext
+from tokenformer.growth.stack_layers import StackLayers
 from tokenformer.model.flops import model_size
 
 LAYERS = {
@@ -15,6 +17,13 @@ OPERATORS = {
     "as it comes": HyperCloning(),
     "authors": HyperCloning(2, 3, noise_db=10.0, tied_embeddings="untie"),
     "diagonal": HyperCloning(3, noise_db=None, kind="diagonal"),
+    "deeper": StackLayers(zero_gated=True),
+    "deeper, in turn": StackLayers(3, "interleave", zero_gated=True),
+}
+TOKENS = {
+    "zero values": AppendTokens(1.5),
+    "zero keys": AppendTokens(count=3, new_tokens="zero_keys", layers=[1]),
+    "clones": AppendTokens(3, output={"to": 28}, new_tokens="clone"),
 }
 
 
@@ -87,3 +96,11 @@ def test_the_tokenformer_keeps_its_function(
 ):
     config = tokenformer_config(tie_word_embeddings=tied, block_norm_affine=True, num_key_value_heads=1, **layers)
     check(build, random_parameters, batch, config, operator)
+
+
+@pytest.mark.parametrize("operator", TOKENS.values(), ids=TOKENS.keys())
+@pytest.mark.parametrize("tau", ["fixed", "learned"])
+def test_the_tokenformer_keeps_its_function_with_more_tokens(
+    build, random_parameters, batch, tokenformer_config, tau, operator
+):
+    check(build, random_parameters, batch, tokenformer_config(tau=tau), operator)
