@@ -83,11 +83,10 @@ def train(content: dict) -> Recording:
     """Trains a model in this process, which is one of the layout's."""
     config = build(content, RunConfig, "", "jobs.json")
     model = build(config.model.model_config, TokenformerConfig, "", "jobs.json")
-    optimizer = config.optimizer
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "nanotron.yaml")
         path.write_text(as_nanotron_yaml(config, model), encoding="utf-8")
-        with grouped_parameters(optimizer.parameter_groups, optimizer.learning_rate_scheduler.learning_rate):
+        with grouped_parameters(config.optimizer, dict):
             trainer = RecordingTrainer(str(path))
     ranks = trainer.unwrapped_model.input_pp_rank, trainer.unwrapped_model.output_pp_rank
     trainer.train(training_batches(config, samples(config, model.vocab_size), trainer.parallel_context, *ranks, 0))
