@@ -96,9 +96,7 @@ class Theta:
 
     def subtract_scaled_(self, matrix: torch.Tensor, other: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
         """matrix - other * factors in place, with a factor a row and segment."""
-        for run, other_run, factor in zip(
-            self.runs(matrix), self.runs(other), self.run_factors(factors), strict=True
-        ):
+        for run, other_run, factor in zip(self.runs(matrix), self.runs(other), self.run_factors(factors), strict=True):
             run.addcmul_(other_run, factor, value=-1)
         return matrix
 
