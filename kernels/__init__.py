@@ -3,6 +3,6 @@
 This package imports torch only. It is installed as `tokenformer.kernels`.
 """
 
-from tokenformer.kernels.dispatch import BACKENDS, choose_backend, pattention
+from tokenformer.kernels.dispatch import BACKENDS, choose_backend, grouped_pattention, pattention
 
-__all__ = ["BACKENDS", "choose_backend", "pattention"]
+__all__ = ["BACKENDS", "choose_backend", "grouped_pattention", "pattention"]

@@ -9,7 +9,9 @@ from tokenformer.kernels import reference, torch_backend
 from tokenformer.kernels.reference import GELU_APPROXIMATIONS
 from tokenformer.kernels.theta import VARIANTS
 
-BACKENDS = {"torch": torch_backend.pattention, "reference": reference.pattention}
+# Each takes a group of Pattentions of one x, as `reference.grouped_pattention` does.
+BACKENDS = {"torch": torch_backend.grouped_pattention, "reference": reference.grouped_pattention}
+SHARDING_BACKENDS = ("torch",)  # those that also take a tensor-parallel `group`
 
 
 def choose_backend(name: str) -> str:
@@ -25,7 +27,16 @@ def choose_backend(name: str) -> str:
     return name
 
 
-def _check(x, keys, values, segments, tau, eps, variant, gelu) -> None:
+def _check_names(eps, variant, gelu) -> None:
+    if not eps >= 0:
+        raise ValueError(f"eps is {eps}; it must be 0 or more")
+    if variant not in VARIANTS:
+        raise ValueError(f"variant {variant!r} is not known; choose one of {', '.join(VARIANTS)}")
+    if gelu not in GELU_APPROXIMATIONS:
+        raise ValueError(f"gelu {gelu!r} is not known; choose one of {', '.join(GELU_APPROXIMATIONS)}")
+
+
+def _check_member(x, keys, values, segments, tau) -> None:
     if keys.ndim != 2 or values.ndim != 2 or keys.shape[0] != values.shape[0]:
         raise ValueError(
             f"keys [n, d_in] and values [n, d_out] need one n, not {tuple(keys.shape)} and {tuple(values.shape)}"
@@ -36,12 +47,6 @@ def _check(x, keys, values, segments, tau, eps, variant, gelu) -> None:
         raise ValueError(f"segments {list(segments)} do not cut {keys.shape[0]} parameter tokens")
     if tau.shape != (len(segments),):
         raise ValueError(f"{len(segments)} segments need as many tau, not {tuple(tau.shape)}")
-    if not eps >= 0:
-        raise ValueError(f"eps is {eps}; it must be 0 or more")
-    if variant not in VARIANTS:
-        raise ValueError(f"variant {variant!r} is not known; choose one of {', '.join(VARIANTS)}")
-    if gelu not in GELU_APPROXIMATIONS:
-        raise ValueError(f"gelu {gelu!r} is not known; choose one of {', '.join(GELU_APPROXIMATIONS)}")
 
 
 def _tau_tensor(tau, segments: Sequence[int], device: torch.device) -> torch.Tensor:
@@ -53,6 +58,56 @@ def _tau_tensor(tau, segments: Sequence[int], device: torch.device) -> torch.Ten
     elif isinstance(tau, int | float):
         tau = [tau] * len(segments)
     return torch.tensor(tau, dtype=torch.float64, device=device)
+
+
+def grouped_pattention(
+    x: torch.Tensor,
+    keys: Sequence[torch.Tensor],
+    values: Sequence[torch.Tensor],
+    *,
+    tau: Sequence[float | Sequence[float] | torch.Tensor | None] | None = None,
+    eps: float = 1e-6,
+    variant: str = "l2_norm_gelu",
+    gelu: str = "erf",
+    segments: Sequence[Sequence[int]] | None = None,
+    backend: str = "auto",
+    group: "torch.distributed.ProcessGroup | None" = None,
+) -> tuple[torch.Tensor, ...]:
+    """Several Pattentions of one x, such as query, key and value: one product with all keys, one sum over the ranks.
+
+    Args:
+        x: [.., d_in].
+        keys: key tokens of each member, [n, d_in] with an n of its own.
+        values: value tokens of each member, [n, d_out] with a d_out of its own.
+        tau, segments: one for each member, as `pattention` takes them; None is the default for all.
+        eps, variant, gelu, backend, group: as `pattention` takes them, for all members.
+
+    Returns:
+        [.., d_out] of each member, what `pattention` gives for it alone.
+
+    Raises:
+        ValueError: shapes, segments or names that do not fit, before anything is computed.
+    """
+    segments = [[block.shape[0]] for block in keys] if segments is None else segments
+    tau = [None] * len(keys) if tau is None else tau
+    if not 0 < len(keys) == len(values) == len(segments) == len(tau):
+        raise ValueError(
+            f"every member of a group needs keys, values, segments and tau; there are {len(keys)}, {len(values)}, "
+            f"{len(segments)} and {len(tau)}"
+        )
+    tau = [_tau_tensor(given, sizes, x.device) for given, sizes in zip(tau, segments, strict=True)]
+    _check_names(eps, variant, gelu)
+    for member in zip(keys, values, segments, tau, strict=True):
+        _check_member(x, *member)
+    name = choose_backend(backend)
+    options = {"segments": segments, "tau": tau, "eps": eps, "variant": variant, "gelu": gelu}
+    if group is not None and group.size() > 1:
+        if name not in SHARDING_BACKENDS:
+            raise ValueError(
+                f"kernel {backend!r} does not shard parameter tokens; choose auto, {', '.join(SHARDING_BACKENDS)}"
+            )
+        options["group"] = group
+    return BACKENDS[name](x, keys, values, **options)
 
 
 def pattention(
@@ -81,7 +136,7 @@ def pattention(
         gelu: "erf" or "tanh".
         segments: sizes of the blocks of tokens that are normalised apart; None is one block.
         backend: "auto", "torch" or "reference".
-        group: tensor-parallel group over which the tokens are sharded ("torch" only); see `torch_backend.pattention`.
+        group: tensor-parallel group over which the tokens are sharded; see `torch_backend.grouped_pattention`.
 
     Returns:
         [.., d_out], in the dtype of x.
@@ -89,13 +144,6 @@ def pattention(
     Raises:
         ValueError: shapes, segments or names that do not fit, before anything is computed.
     """
-    segments = [keys.shape[0]] if segments is None else segments
-    tau = _tau_tensor(tau, segments, x.device)
-    _check(x, keys, values, segments, tau, eps, variant, gelu)
-    function = BACKENDS[choose_backend(backend)]
-    options = {"segments": segments, "tau": tau, "eps": eps, "variant": variant, "gelu": gelu}
-    if group is not None and group.size() > 1:
-        if function is not torch_backend.pattention:
-            raise ValueError(f"kernel {backend!r} does not shard parameter tokens; choose auto or torch")
-        options["group"] = group
-    return function(x, keys, values, **options)
+    segments = None if segments is None else [segments]
+    options = {"eps": eps, "variant": variant, "gelu": gelu, "backend": backend, "group": group}
+    return grouped_pattention(x, [keys], [values], tau=[tau], segments=segments, **options)[0]

@@ -65,3 +65,22 @@ def pattention(
     parts = zip(score.split(list(segments), dim=-1), tau.to(score).unbind(), strict=True)
     weights = [_theta(part, scale, eps, variant, GELU_APPROXIMATIONS[gelu]) for part, scale in parts]
     return torch.cat(weights, dim=-1) @ values
+
+
+def grouped_pattention(
+    x: torch.Tensor,
+    keys: Sequence[torch.Tensor],
+    values: Sequence[torch.Tensor],
+    *,
+    segments: Sequence[Sequence[int]],
+    tau: Sequence[torch.Tensor],
+    eps: float,
+    variant: str,
+    gelu: str,
+) -> tuple[torch.Tensor, ...]:
+    """Several Pattentions of one x: what each of them is by itself, in a tuple."""
+    members = zip(keys, values, segments, tau, strict=True)
+    return tuple(
+        pattention(x, *pair, segments=sizes, tau=scales, eps=eps, variant=variant, gelu=gelu)
+        for *pair, sizes, scales in members
+    )

@@ -13,11 +13,14 @@ and with c = sum_j dA_j A_j (for l2_norm_gelu c = sum_j dZ_j Z_j, dZ = dA gelu'(
     softmax        dS = A (dA - c / tau^2)                dtau = sum_rows 2 c / tau
 
 The first two use r^2 = tau^2 / (sum + tau^2 eps), so they hold for every eps and never divide by a sum. With a group of
-several ranks each holds a share of every segment: sums and c are summed over the group (for softmax the maximum too).
+several ranks each holds a share of every segment: sums and c are summed over the group (for softmax the maximum too),
+in one all-reduce for all segments.
 
 All work is done in place in the memory of the score, respectively of the gradient that comes in.
 """
 
+import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -26,6 +29,7 @@ from torch.nn import functional
 
 from tokenformer.kernels.reference import GELU_APPROXIMATIONS
 
+_gelu_into = torch.ops.aten.gelu.out
 _gelu_backward_into = torch.ops.aten.gelu_backward.grad_input
 
 
@@ -49,40 +53,52 @@ class Theta:
     def approximate(self) -> str:
         return GELU_APPROXIMATIONS[self.gelu]
 
-    def parts(self, matrix: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """The segments of [rows, n], as views."""
-        return matrix.split(self.segments, dim=-1)
+    def runs(self, matrix: torch.Tensor) -> list[torch.Tensor]:
+        """Views of [rows, n], each [rows, k, size] with k neighbouring segments of one size, for one call of torch."""
+        counts = [(size, len(list(run))) for size, run in itertools.groupby(self.segments)]
+        parts = matrix.split([size * count for size, count in counts], dim=-1)
+        return [part.unflatten(-1, (count, size)) for part, (size, count) in zip(parts, counts, strict=True)]
 
-    def summed(self, statistic: torch.Tensor, operation=torch.distributed.ReduceOp.SUM) -> torch.Tensor:
+    def run_factors(self, factors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """A factor a row and segment, [rows, segments], cut as `runs` cuts: [rows, k, 1] each."""
+        counts = [len(list(run)) for _, run in itertools.groupby(self.segments)]
+        return factors.unsqueeze(-1).split(counts, dim=1)
+
+    def statistic(
+        self,
+        reduction: Callable[..., torch.Tensor],
+        matrix: torch.Tensor,
+    ) -> torch.Tensor:
+        """`reduction` of each row and segment on this rank: [rows, n] to [rows, segments]."""
+        return torch.cat([reduction(run, dim=-1) for run in self.runs(matrix)], dim=-1)
+
+    def over_ranks(self, statistic: torch.Tensor, operation=torch.distributed.ReduceOp.SUM) -> torch.Tensor:
         if self.group is not None and self.group.size() > 1:
             torch.distributed.all_reduce(statistic, operation, group=self.group)
         return statistic
 
-    def square_sums(self, matrix: torch.Tensor) -> torch.Tensor:
-        """Sum of squares of each row and segment: [rows, n] to [rows, segments]."""
-        norms = [torch.linalg.vector_norm(part, dim=-1) for part in self.parts(matrix)]
-        return self.summed(torch.stack(norms, dim=-1).square_())
-
-    def scales(self, square_sums: torch.Tensor, tau: torch.Tensor) -> torch.Tensor:
-        """r, [rows, segments]."""
+    def scales(self, matrix: torch.Tensor, tau: torch.Tensor) -> torch.Tensor:
+        """r, [rows, segments], of the matrix [rows, n] whose squares are summed."""
+        square_sums = self.over_ranks(self.statistic(torch.linalg.vector_norm, matrix).square_())
         return tau * torch.rsqrt(square_sums + tau.square() * self.eps)
 
     def scale_(self, matrix: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
         """Multiplies each segment of [rows, n] in place by its column of [rows, segments]."""
-        for index, part in enumerate(self.parts(matrix)):
-            part.mul_(factors[:, index : index + 1])
+        for run, factor in zip(self.runs(matrix), self.run_factors(factors), strict=True):
+            run.mul_(factor)
+        return matrix
+
+    def subtract_(self, matrix: torch.Tensor, amounts: torch.Tensor) -> torch.Tensor:
+        """Subtracts from each segment of [rows, n] in place its column of [rows, segments]."""
+        for run, amount in zip(self.runs(matrix), self.run_factors(amounts), strict=True):
+            run.sub_(amount)
         return matrix
 
     def subtract_scaled_(self, matrix: torch.Tensor, other: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
         """matrix - other * factors in place, with a factor a row and segment."""
-        for index, (part, other_part) in enumerate(zip(self.parts(matrix), self.parts(other), strict=True)):
-            part.addcmul_(other_part, factors[:, index : index + 1], value=-1)
+        for run, other_run, factor in zip(self.runs(matrix), self.runs(other), self.run_factors(factors), strict=True):
+            run.addcmul_(other_run, factor, value=-1)
         return matrix
-
-    def dots(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-        """c: dot product of each row and segment, two [rows, n] to [rows, segments]."""
-        pairs = zip(self.parts(left), self.parts(right), strict=True)
-        return self.summed(torch.stack([torch.linalg.vecdot(a, b) for a, b in pairs], dim=-1))
 
     def gelu_backward_(self, grad: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
         return _gelu_backward_into(grad, inputs, approximate=self.approximate, grad_input=grad)
@@ -94,7 +110,7 @@ class L2NormGelu:
     @staticmethod
     def forward(theta: Theta, score: torch.Tensor, tau: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Score [rows, n] and tau [segments] to what the backward pass keeps: a matrix [rows, n] and r."""
-        scales = theta.scales(theta.square_sums(score), tau)
+        scales = theta.scales(score, tau)
         return theta.scale_(score, scales), scales
 
     @staticmethod
@@ -105,12 +121,13 @@ class L2NormGelu:
     @staticmethod
     def backward_(
         theta: Theta, grad: torch.Tensor, kept: torch.Tensor, scales: torch.Tensor, tau: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """dA, in whose memory the result is made, to dS [rows, n] and dtau [segments]."""
-        theta.gelu_backward_(grad, kept)
-        dots = theta.dots(grad, kept)
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """dA, in whose memory the first result is made, to dS and A [rows, n] and dtau [segments]."""
+        products = theta.gelu_backward_(grad, kept) * kept
+        dots = theta.over_ranks(theta.statistic(torch.sum, products))
         theta.subtract_scaled_(grad, kept, dots / tau.square())
-        return theta.scale_(grad, scales), _grad_tau(theta, dots, scales, tau)
+        weights = _gelu_into(kept, approximate=theta.approximate, out=products)
+        return theta.scale_(grad, scales), weights, _grad_tau(theta, dots, scales, tau)
 
 
 class GeluL2Norm:
@@ -118,8 +135,7 @@ class GeluL2Norm:
 
     @staticmethod
     def forward(theta: Theta, score: torch.Tensor, tau: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        activated = functional.gelu(score, approximate=theta.approximate)
-        return score, theta.scales(theta.square_sums(activated), tau)
+        return score, theta.scales(functional.gelu(score, approximate=theta.approximate), tau)
 
     @staticmethod
     def weights(theta: Theta, kept: torch.Tensor, scales: torch.Tensor) -> torch.Tensor:
@@ -128,11 +144,11 @@ class GeluL2Norm:
     @staticmethod
     def backward_(
         theta: Theta, grad: torch.Tensor, kept: torch.Tensor, scales: torch.Tensor, tau: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         weights = GeluL2Norm.weights(theta, kept, scales)
-        dots = theta.dots(grad, weights)
+        dots = theta.over_ranks(theta.statistic(torch.sum, grad * weights))
         theta.scale_(theta.subtract_scaled_(grad, weights, dots / tau.square()), scales)
-        return theta.gelu_backward_(grad, kept), _grad_tau(theta, dots, scales, tau)
+        return theta.gelu_backward_(grad, kept), weights, _grad_tau(theta, dots, scales, tau)
 
 
 class Softmax:
@@ -140,12 +156,9 @@ class Softmax:
 
     @staticmethod
     def forward(theta: Theta, score: torch.Tensor, tau: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        largest = torch.stack([part.amax(-1) for part in theta.parts(score)], dim=-1)  # [rows, segments]
-        theta.summed(largest, torch.distributed.ReduceOp.MAX)
-        for index, part in enumerate(theta.parts(score)):
-            part.sub_(largest[:, index : index + 1]).exp_()
-        sums = theta.summed(torch.stack([part.sum(-1) for part in theta.parts(score)], dim=-1))
-        scales = tau.square() / sums
+        largest = theta.over_ranks(theta.statistic(torch.amax, score), torch.distributed.ReduceOp.MAX)
+        theta.subtract_(score, largest).exp_()
+        scales = tau.square() / theta.over_ranks(theta.statistic(torch.sum, score))
         return theta.scale_(score, scales), scales
 
     @staticmethod
@@ -155,11 +168,9 @@ class Softmax:
     @staticmethod
     def backward_(
         theta: Theta, grad: torch.Tensor, kept: torch.Tensor, scales: torch.Tensor, tau: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        dots = theta.dots(grad, kept)
-        for index, part in enumerate(theta.parts(grad)):
-            part.sub_((dots / tau.square())[:, index : index + 1])
-        return grad.mul_(kept), 2 * dots.sum(0) / tau
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        dots = theta.over_ranks(theta.statistic(torch.sum, grad * kept))
+        return theta.subtract_(grad, dots / tau.square()).mul_(kept), kept, 2 * dots.sum(0) / tau
 
 
 def _grad_tau(theta: Theta, dots: torch.Tensor, scales: torch.Tensor, tau: torch.Tensor) -> torch.Tensor:

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from tokenformer.model.config import TokenformerConfig
-from tokenformer.model.pattention import Pattention
+from tokenformer.model.pattention import Pattention, pattentions_of
 from tokenformer.model.rotary import RotaryPosition
 from tokenformer.model.tensor_parallel import gather_heads, local_heads, reduced_output, scatter_heads, whole_input
 
@@ -22,17 +22,13 @@ class PattentionHeads(nn.Module):
         self.query = Pattention(config, "qkv", layer, hidden, hidden, pg)
         self.key = Pattention(config, "qkv", layer, hidden, key_value, pg)
         self.value = Pattention(config, "qkv", layer, hidden, key_value, pg)
-        self.heads, self.key_value_heads = config.num_attention_heads, config.num_key_value_heads
+        self.heads = config.num_attention_heads, config.num_key_value_heads, config.num_key_value_heads
         self.mode, self.pg = mode, pg
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """[length, batch, hidden] to query, key and value, each [batch, local heads, length, head size]."""
         x = whole_input(hidden_states, self.mode, self.pg)
-        return (
-            scatter_heads(self.query(x), self.heads, self.pg),
-            scatter_heads(self.key(x), self.key_value_heads, self.pg),
-            scatter_heads(self.value(x), self.key_value_heads, self.pg),
-        )
+        return scatter_heads(pattentions_of([self.query, self.key, self.value], x), self.heads, self.pg)
 
 
 class LinearHeads(nn.Module):

@@ -1,11 +1,13 @@
 """Pattention as a Nanotron module: its parameter tokens are sharded over the tensor-parallel group."""
 
+from collections.abc import Sequence
+
 import torch
 from nanotron import distributed as dist
 from nanotron.parallel.sharded_parameters import SplitConfig, create_sharded_parameter_from_config
 from torch import nn
 
-from tokenformer.kernels import pattention
+from tokenformer.kernels import grouped_pattention
 from tokenformer.model.config import TokenformerConfig
 
 
@@ -35,7 +37,6 @@ class Pattention(nn.Module):
             "eps": config.pattention_eps,
             "variant": config.theta,
             "gelu": config.gelu,
-            "segments": self.segments,
             "backend": config.kernel,
             "group": pg,
         }
@@ -63,7 +64,19 @@ class Pattention(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[.., d_in] to [.., d_out]."""
-        return pattention(x, self.key_tokens, self.value_tokens, tau=self._tau(x.device), **self.options)
+        return pattentions_of([self], x)[0]
 
     def extra_repr(self) -> str:
         return f"segments={self.segments}, tau={self.stored_tau}"
+
+
+def pattentions_of(modules: Sequence[Pattention], x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """What each of several layers makes of one x [.., d_in], computed together."""
+    return grouped_pattention(
+        x,
+        [module.key_tokens for module in modules],
+        [module.value_tokens for module in modules],
+        tau=[module._tau(x.device) for module in modules],
+        segments=[module.segments for module in modules],
+        **modules[0].options,
+    )

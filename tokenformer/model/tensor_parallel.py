@@ -4,6 +4,8 @@ Between the layers the residual stream [length, batch, hidden] is whole on every
 its first dimension under REDUCE_SCATTER. Pattention reads whole inputs, and yields partial sums.
 """
 
+from collections.abc import Sequence
+
 import torch
 from nanotron import distributed as dist
 from nanotron.parallel.tensor_parallel.distributed_differentiable_primitives import (
@@ -33,12 +35,30 @@ def reduced_output(partial: torch.Tensor, mode: TensorParallelLinearMode, pg: di
     return differentiable_all_reduce_sum(partial, group=pg)
 
 
-def scatter_heads(partial: torch.Tensor, heads: int, pg: dist.ProcessGroup) -> torch.Tensor:
-    """Partial sums [length, batch, heads * head size] to this rank's heads [batch, local heads, length, head size]."""
-    by_head = partial.unflatten(-1, (heads, -1))
+def scatter_heads(
+    partials: Sequence[torch.Tensor], heads: Sequence[int], pg: dist.ProcessGroup
+) -> tuple[torch.Tensor, ...]:
+    """Partial sums of several projections to this rank's heads of each, with one reduction for all of them.
+
+    Args:
+        partials: [length, batch, heads * head size] of each projection.
+        heads: how many heads each projection has over all ranks.
+
+    Returns:
+        [batch, local heads, length, head size] of each projection.
+    """
     if pg.size() == 1:
-        return by_head.permute(1, 2, 0, 3)
-    return differentiable_reduce_scatter_sum(by_head.permute(2, 0, 1, 3), group=pg).permute(2, 0, 1, 3)
+        return tuple(
+            partial.unflatten(-1, (count, -1)).permute(1, 2, 0, 3)
+            for partial, count in zip(partials, heads, strict=True)
+        )
+    local = [count // pg.size() for count in heads]
+    by_rank = [  # [length, batch, ranks, local heads, head size]
+        partial.unflatten(-1, (pg.size(), count, -1)) for partial, count in zip(partials, local, strict=True)
+    ]
+    stacked = torch.cat(by_rank, dim=3).permute(2, 3, 0, 1, 4).flatten(0, 1)
+    reduced = differentiable_reduce_scatter_sum(stacked, group=pg)  # [local heads of all, length, batch, head size]
+    return tuple(part.permute(2, 0, 1, 3) for part in reduced.split(local))
 
 
 def local_heads(projected: torch.Tensor, head_size: int) -> torch.Tensor:
