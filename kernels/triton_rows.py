@@ -191,12 +191,12 @@ def theta_backward(
     scale = _load_tau(tau, segment)
     statistic = tl.load(statistics + tl.program_id(0))
     result, slope, factor = _activated(scores, statistic, scale, VARIANT, GELU)
+    if WRITE_WEIGHTS:  # before the sum, so that no register has to hold A until all threads have met
+        tl.store(weights + row * weights_stride + start + offsets, result, mask=inside)
     grad_factor = _grad_of_factor(grad_weights, slope, VARIANT)
     dot = tl.sum(grad_factor * factor, axis=0)
     grad_score = _grad_of_score(grad_factor, factor, slope, statistic, dot / (scale * scale), VARIANT)
     tl.store(grad_pointers, grad_score, mask=inside)
-    if WRITE_WEIGHTS:
-        tl.store(weights + row * weights_stride + start + offsets, result, mask=inside)
     tl.store(dots + tl.program_id(0), dot)
 
 

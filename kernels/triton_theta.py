@@ -13,13 +13,14 @@ import torch
 import torch.distributed
 from torch import Tensor
 
-# A program holds at most so many columns in registers; wider segments take two steps.
-WIDEST_IN_REGISTERS = 16384
+# A program holds at most so many columns in registers; wider segments take two steps. Twice as many would fit, and
+# spill on some cards.
+WIDEST_IN_REGISTERS = 8192
 WHOLE_SEGMENT_KERNELS = ("theta_forward", "theta_backward")
 NARROWEST_BLOCK, TILE = 64, 4096
 # Warps of a program by the widest block they serve. Narrow blocks have threads that read 16 bytes of 16-bit numbers at
 # once; wider ones read 32, which leaves the backward pass half of the registers of a streaming multiprocessor free.
-WARPS = {256: 1, 512: 2, 2048: 4, 4096: 8, 16384: 16}
+WARPS = {256: 1, 512: 2, 2048: 4, 8192: 8}
 
 
 def block_of(kernel: str, segments: Sequence[int]) -> int:
@@ -68,7 +69,7 @@ class RowTheta:
 
     @property
     def in_one_step(self) -> bool:
-        """Whether a row's statistic is known to one program, which then needs no second look."""
+        """Whether a program finds the statistic of its segment alone and still holds the segment then."""
         return self.group is None and max(self.segments) <= WIDEST_IN_REGISTERS
 
     def forward(self, score: Tensor, tau: Tensor, out: Tensor) -> Tensor:
