@@ -76,10 +76,12 @@ def test_another_number_of_rows_is_not_compiled_again(inputs):
     counter = CompileCounterWithBackend("aot_eager")
     compiled = torch.compile(layer, fullgraph=True, backend=counter, dynamic=True)
     x, *others = inputs
+    counts = []
     for rows in (7, 8, 11):  # sizes that no other dimension has
         longer = x.detach()[:1].repeat(rows, 1, 1)
         assert torch.equal(compiled(longer, *others), layer(longer, *others))
-    assert counter.frame_count == 1
+        counts.append(counter.frame_count)
+    assert counts[0] > 0 and len(set(counts)) == 1
 
 
 def test_selective_checkpointing_sees_the_operator_by_name(inputs, monkeypatch):
