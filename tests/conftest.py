@@ -20,6 +20,12 @@ def repository() -> Path:
 
 
 @pytest.fixture(scope="session")
+def device() -> str:
+    """Where Triton's kernels run: a GPU, or in its interpreter the CPU."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+@pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Real corpora and benchmarks: `$TOKENFORMER_SHARED_DATA`, else `shared/data` beside the checkout."""
     folder = Path(os.environ.get("TOKENFORMER_SHARED_DATA", REPOSITORY.parent / "shared" / "data"))

@@ -1,15 +1,6 @@
-"""Fixtures of the tests of the kernels."""
+"""In CI the tests of Triton's kernels must not skip."""
 
 import os
 
-import pytest
-import torch
-
 if os.environ.get("CI"):
-    import triton  # noqa: F401  (the tests of its kernels skip without it, and in CI nothing may)
-
-
-@pytest.fixture(scope="session")
-def device() -> str:
-    """Where Triton's kernels run: a GPU, or in its interpreter the CPU."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    import triton  # noqa: F401
