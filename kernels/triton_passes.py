@@ -49,7 +49,7 @@ def forward_pass(
     Returns:
         [rows, d_out_g] of each member; S, [rows, n] or empty; statistics, fp32 [rows, segments].
     """
-    rows, tokens = x.shape[0], [value.shape[0] for value in values]
+    tau, rows, tokens = tau.contiguous(), x.shape[0], [value.shape[0] for value in values]
     outputs = [x.new_empty(rows, value.shape[1]) for value in values]
     statistics = x.new_empty(rows, len(theta.segments), dtype=torch.float32)
     kept = x.new_empty(rows if keep_score else 0, keys.shape[0])
@@ -84,7 +84,8 @@ def backward_pass(
     """
     needs_x, needs_keys, needs_values, needs_tau = needed
     needs_score = needs_x or needs_keys or needs_tau
-    rows, tokens = x.shape[0], [value.shape[0] for value in values]
+    tau, rows, tokens = tau.contiguous(), x.shape[0], [value.shape[0] for value in values]
+    score, statistics = score.contiguous(), statistics.contiguous()  # a compiler may have laid them out anew
     grad_x = torch.empty_like(x, memory_format=torch.contiguous_format) if needs_x else x.new_empty(0)
     grad_keys, grad_values = _Sum(keys, needs_keys), [_Sum(value, needs_values) for value in values]
     dots = statistics.new_zeros(statistics.shape)

@@ -160,6 +160,15 @@ def test_inputs_and_incoming_gradients_of_any_strides(strides, device):
         torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("strides", ["expanded", "every other one"])
+def test_tau_of_any_stride(strides, inputs):
+    x, keys, values, tau = (tensor.detach() for tensor in inputs)
+    tau = tau[:1].expand(2) if strides == "expanded" else torch.stack([tau, -tau], dim=1).flatten()[::2]
+    assert not tau.is_contiguous()
+    expected = reference.pattention(x, keys, values, tau=tau, **OPTIONS)
+    torch.testing.assert_close(layer(x, keys, values, tau), expected, rtol=1e-5, atol=1e-5)
+
+
 def test_gradients_that_come_from_a_concatenation(inputs):
     def gradients(backend):
         outputs = [backend(*inputs[:3], tau=inputs[3], **OPTIONS) for _ in range(2)]
