@@ -9,7 +9,7 @@ TORCH_INDEX ?=
 # Keys of the demo's YAML to change: make demo SET="--set tokens.train_steps=100"
 SET ?=
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench bench-gpu clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -40,6 +40,11 @@ lint: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.train_step
+	$(BIN)/python -m benchmarks.pattention --device cpu
+
+# The row kernels on this machine's GPU; results go to benchmarks/results/NAME-OF-THE-CARD.
+bench-gpu: $(VENV)/.installed
+	$(BIN)/python -m benchmarks.gpu_sweep
 
 clean:
 	rm -rf $(VENV) $(DATA)/bible $(DATA)/bible-prepared

@@ -1,30 +1,59 @@
 """Chooses a backend by name and checks what is handed to it."""
 
+import functools
 import math
+import warnings
 from collections.abc import Sequence
 
 import torch
 
-from tokenformer.kernels import reference, torch_backend
+from tokenformer.kernels import reference, torch_backend, triton_backend
 from tokenformer.kernels.reference import GELU_APPROXIMATIONS
 from tokenformer.kernels.theta import VARIANTS
+from tokenformer.kernels.triton_probe import is_interpreted, triton_obstacle
 
 # Each takes a group of Pattentions of one x, as `reference.grouped_pattention` does.
-BACKENDS = {"torch": torch_backend.grouped_pattention, "reference": reference.grouped_pattention}
-SHARDING_BACKENDS = ("torch",)  # those that also take a tensor-parallel `group`
+BACKENDS = {
+    "triton": triton_backend.grouped_pattention,
+    "torch": torch_backend.grouped_pattention,
+    "reference": reference.grouped_pattention,
+}
+SHARDING = ("triton", "torch")  # those that know a tensor-parallel group
 
 
-def choose_backend(name: str) -> str:
-    """The backend that `name` stands for: itself, or for "auto" the fastest that this machine has.
-
-    Raises:
-        ValueError: the name is none of "auto" and the keys of BACKENDS.
-    """
+@functools.cache
+def _chosen(name: str, device_type: str) -> str:
     if name == "auto":
-        return "torch"
+        if device_type != "cuda" or is_interpreted():
+            return "torch"
+        obstacle = triton_obstacle(device_type)
+        if obstacle is not None:
+            warnings.warn(f"kernel torch is used, since triton cannot run: {obstacle}", stacklevel=4)
+        return "triton" if obstacle is None else "torch"
     if name not in BACKENDS:
         raise ValueError(f"kernel {name!r} is not known; choose one of auto, {', '.join(BACKENDS)}")
+    obstacle = triton_obstacle(device_type) if name == "triton" else None
+    if obstacle is not None:
+        raise ValueError(f"kernel 'triton' cannot run: {obstacle}. Choose auto, torch or reference")
     return name
+
+
+def choose_backend(name: str, device_type: str | None = None) -> str:
+    """The backend that `name` stands for: itself, or for "auto" triton on a GPU where it runs, and otherwise torch.
+
+    Chosen once a process for each name and type of device; so is said once, in a warning, that triton does not run.
+
+    Args:
+        device_type: "cuda" or "cpu"; None is the GPU if there is one.
+
+    Raises:
+        ValueError: the name is none of "auto" and the keys of BACKENDS, or "triton" cannot run.
+    """
+    return _chosen(name, device_type or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+# What `torch.compiler.assume_constant_result` does, without importing the compiler: compiled code has the choice in it.
+choose_backend._dynamo_marked_constant = True
 
 
 def _check_names(eps, variant, gelu) -> None:
@@ -99,15 +128,15 @@ def grouped_pattention(
     _check_names(eps, variant, gelu)
     for member in zip(keys, values, segments, tau, strict=True):
         _check_member(x, *member)
-    name = choose_backend(backend)
+    name = "torch" if backend == "auto" and x.dtype == torch.float64 else choose_backend(backend, x.device.type)
     options = {"segments": segments, "tau": tau, "eps": eps, "variant": variant, "gelu": gelu}
     if group is not None and group.size() > 1:
-        if name not in SHARDING_BACKENDS:
+        if name not in SHARDING:
             raise ValueError(
-                f"kernel {backend!r} does not shard parameter tokens; choose auto, {', '.join(SHARDING_BACKENDS)}"
+                f"kernel {backend!r} does not shard parameter tokens; choose auto, {' or '.join(SHARDING)}"
             )
         options["group"] = group
-    return BACKENDS[name](x, keys, values, **options)
+    return tuple(BACKENDS[name](x, keys, values, **options))
 
 
 def pattention(
@@ -135,14 +164,16 @@ def pattention(
         variant: "l2_norm_gelu", "gelu_l2_norm" or "softmax".
         gelu: "erf" or "tanh".
         segments: sizes of the blocks of tokens that are normalised apart; None is one block.
-        backend: "auto", "torch" or "reference".
-        group: tensor-parallel group over which the tokens are sharded; see `torch_backend.grouped_pattention`.
+        backend: "auto", "triton", "torch" or "reference"; see `choose_backend`. Triton computes in fp32 inside, so auto
+            is torch for float64.
+        group: tensor-parallel group over which the tokens are sharded; see `torch_backend.grouped_pattention`. Not for
+            "reference".
 
     Returns:
         [.., d_out], in the dtype of x.
 
     Raises:
-        ValueError: shapes, segments or names that do not fit, before anything is computed.
+        ValueError: before anything is computed: shapes, segments or names do not fit, or the backend cannot run.
     """
     segments = None if segments is None else [segments]
     options = {"eps": eps, "variant": variant, "gelu": gelu, "backend": backend, "group": group}

@@ -99,7 +99,8 @@ def test_the_doctor_says_what_is_here_and_what_was_repaired(capsys):
     assert found["tokenformer"] == [__version__]
     assert found["device"][0].startswith(f"{report.device} (")
     assert found["backend"] == [report.backend]
-    assert "auto is" in found["kernels"][0] and "reference" in found["kernels"][0]
+    assert "auto is" in found["kernels"][0] and "triton, torch, reference" in found["kernels"][0]
+    assert found["kernel triton"][0].startswith(("runs", "cannot run: "))
     assert found["attention in Llama"] == [report.attention]
     assert found["attention in ours"] == ["scaled_dot_product_attention"]
     assert found["repaired"] == list(report.repairs)

@@ -27,6 +27,7 @@ NEED_NANOTRON = {
     "tokenformer.trainer.trainer",
     "tokenformer.trainer.validation",
 }
+NEED_TRITON = {"tokenformer.kernels.triton_rows"}
 
 
 def folder_of(package: str) -> Path:
@@ -102,13 +103,19 @@ def test_without_nanotron_all_modules_import_but_those_made_of_it(tmp_path):
     assert sorted(output) == sorted(["nanotron", *NEED_NANOTRON])
 
 
-def test_without_any_one_of_the_optional_packages_they_all_import(tmp_path):
+def test_without_triton_all_modules_import_but_the_one_made_of_it(tmp_path):
     light = [name for name in source_files() if name not in NEED_NANOTRON]
+    assert run(BLOCK_EACH, "triton", " ".join(light), cwd=tmp_path).split() == ["triton", *NEED_TRITON]
+
+
+def test_without_any_one_of_the_optional_packages_they_all_import(tmp_path):
+    light = [name for name in source_files() if name not in NEED_NANOTRON | NEED_TRITON]
     assert run(BLOCK_EACH, " ".join(OPTIONAL), " ".join(light), cwd=tmp_path).splitlines() == OPTIONAL
 
 
 def test_without_all_optional_packages_and_without_network_every_module_imports(tmp_path):
-    assert run(BLOCK_ALL, " ".join(OPTIONAL), " ".join(source_files()), cwd=tmp_path).split() == []
+    names = [name for name in source_files() if name not in NEED_TRITON]
+    assert run(BLOCK_ALL, " ".join(OPTIONAL), " ".join(names), cwd=tmp_path).split() == []
 
 
 @pytest.mark.parametrize("arguments", ["--help", "--version", "prepare --help", "train --help"])

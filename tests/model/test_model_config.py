@@ -67,7 +67,7 @@ def test_key_value_heads_default_to_the_heads(tokenformer_config):
         ({"block_norm": "batch_norm"}, ["block_norm is 'batch_norm'", "layer_norm, rms_norm"]),
         ({"final_norm": "none"}, ["final_norm is 'none'", "layer_norm, rms_norm"]),
         ({"gelu": "relu"}, ["gelu is 'relu'", "erf, tanh"]),
-        ({"kernel": "fast"}, ["kernel is 'fast'", "auto, torch, reference"]),
+        ({"kernel": "fast"}, ["kernel is 'fast'", "auto, triton, torch, reference"]),
         ({"theta": "relu"}, ["theta is 'relu'", "l2_norm_gelu, gelu_l2_norm, softmax"]),
         ({"tau": 3.0}, ["tau is 3.0", "fixed, learned, current"]),
         ({"qkv_layer": "swiglu"}, ["qkv_layer is 'swiglu'", "pattention, linear"]),

@@ -21,6 +21,7 @@ def findings() -> Iterator[tuple[str, str]]:
     import torch
 
     from tokenformer.kernels import BACKENDS, choose_backend
+    from tokenformer.kernels.triton_probe import triton_obstacle
     from tokenformer.trainer.bootstrap import bootstrap
 
     yield "python", platform.python_version()
@@ -30,7 +31,9 @@ def findings() -> Iterator[tuple[str, str]]:
     name = torch.cuda.get_device_name() if found.device == "cuda" else platform.machine()
     yield "device", f"{found.device} ({name}), {os.cpu_count()} cores, {torch.get_num_threads()} threads"
     yield "backend", found.backend
-    yield "kernels", f"auto is {choose_backend('auto')}; there are {', '.join(BACKENDS)}"
+    yield "kernels", f"auto is {choose_backend('auto', found.device)}; there are {', '.join(BACKENDS)}"
+    obstacle = triton_obstacle(found.device)
+    yield "kernel triton", "runs" if obstacle is None else f"cannot run: {obstacle}"
     yield "attention in Llama", found.attention
     yield "attention in ours", "scaled_dot_product_attention"
     for repair in found.repairs:

@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+from tokenformer.errors import UserError
+from tokenformer.kernels import SHARDING, choose_backend
 from tokenformer.trainer.bootstrap import bootstrap
 from tokenformer.trainer.checks import check_launch
 from tokenformer.trainer.cpu_host import ensure_process_group
@@ -26,6 +28,23 @@ def _silence_checkpoint_bars() -> None:
         module.tqdm = lambda iterable, **options: iterable
 
 
+def _chosen_kernel(run: PreparedRun, device: str) -> str | None:
+    """What computes the run's Pattention; None for a model that has none."""
+    if run.config.model_type != "tokenformer":
+        return None
+    name, ranks = run.model_configs[0].kernel, run.config.parallelism.tp
+    try:
+        kernel = choose_backend(name, device)
+    except ValueError as error:
+        raise UserError(f"model.model_config.kernel: {error}") from None
+    if ranks > 1 and kernel not in SHARDING:
+        raise UserError(
+            f"model.model_config.kernel {name} does not shard parameter tokens over parallelism.tp {ranks}; choose "
+            f"auto, {', '.join(SHARDING)}"
+        )
+    return kernel
+
+
 def train_from_file(path: Path, assignments: Sequence[str] = ()) -> None:
     """Starts or continues the run of a config, to its last step.
 
@@ -34,9 +53,10 @@ def train_from_file(path: Path, assignments: Sequence[str] = ()) -> None:
     """
     # Deprecations of torch that only Nanotron could heed.
     warnings.filterwarnings("ignore", category=FutureWarning)
-    bootstrap()
+    device = bootstrap().device
     run = PreparedRun.from_file(path, assignments)
     check_launch(run.config)
+    kernel = _chosen_kernel(run, device)
     start = starting_point(run)
     folder, steps = run.config.run_folder, run.config.tokens.train_steps
     if start.step >= steps:
@@ -47,4 +67,6 @@ def train_from_file(path: Path, assignments: Sequence[str] = ()) -> None:
     from tokenformer.trainer.trainer import train
 
     _say(f"{folder}: {'starts' if start.checkpoint is None else f'goes on after step {start.step} of {steps}'}")
+    if kernel is not None:
+        _say(f"kernel {kernel} on {device}")
     train(run, start)
