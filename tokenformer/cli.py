@@ -67,6 +67,22 @@ def import_checkpoint(arguments: argparse.Namespace) -> None:
     print(official.import_checkpoint(arguments.source, arguments.output, arguments.heads, arguments.context_length))
 
 
+def grow(arguments: argparse.Namespace) -> None:
+    from tokenformer.trainer.offline_growth import OfflineGrowth, grow_checkpoint
+
+    growth = OfflineGrowth(
+        source=arguments.checkpoint,
+        output=arguments.output,
+        operator=arguments.operator,
+        parameters=arguments.set,
+        new_moments=arguments.new_moments,
+        seed=arguments.seed,
+        verify=arguments.verify,
+        tolerance=arguments.tolerance,
+    )
+    print("\n".join(grow_checkpoint(growth)))
+
+
 def doctor(arguments: argparse.Namespace) -> None:
     from tokenformer.trainer.doctor import findings
 
@@ -116,6 +132,19 @@ def _add_import(verbs) -> None:
     verb.set_defaults(function=import_checkpoint)
 
 
+def _add_grow(verbs) -> None:
+    verb = verbs.add_parser("grow", help="make a larger checkpoint of one, by the operators that grow a live run")
+    verb.add_argument("checkpoint", type=Path, help="RUN/checkpoints/STEP, written in any parallel layout")
+    verb.add_argument("output", type=Path, help="folder for the grown checkpoint, which does not exist yet")
+    verb.add_argument("--operator", required=True, help="append_tokens, hypercloning or stack_layers")
+    verb.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a parameter of the operator")
+    verb.add_argument("--new-moments", default="keep", help="Adam's moments of new elements: keep, zero or mean")
+    verb.add_argument("--seed", type=int, help="of what is drawn; default: that of the checkpoint's run")
+    verb.add_argument("--verify", action="store_true", help="compare the logits, and write nothing when they differ")
+    verb.add_argument("--tolerance", type=float, help="largest difference of logits; default: what rounding makes")
+    verb.set_defaults(function=grow)
+
+
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="tokenformer", description="Grow a language model while it trains.")
     top.add_argument("--version", action="version", version=f"tokenformer {__version__}")
@@ -127,6 +156,7 @@ def parser() -> argparse.ArgumentParser:
     verb = verbs.add_parser("report", help="table, picture and page of a run, beside n-gram baselines")
     verb.add_argument("run", type=Path, help="the run's folder")
     verb.set_defaults(function=report)
+    _add_grow(verbs)
     _add_import(verbs)
     verb = verbs.add_parser("doctor", help="versions, device, kernels, and what was repaired")
     verb.set_defaults(function=doctor)

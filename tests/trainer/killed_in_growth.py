@@ -21,7 +21,7 @@ POINTS = {
     "taking": (LiveState, "_steps", 1),
     "building": (live_growth, "init_optimizer_and_grad_accumulator", 1),
     "gathering": (LiveState, "whole", 9),
-    "filling": (live_growth.GrownPlaces, "fill", 13),
+    "filling": (live_growth.TrainingPlaces, "fill", 13),
     "schedule": (live_growth, "_go_on_with_schedule", 1),
     "new rates": (trainer_module.TokenformerTrainer, "_slow_down_new_elements", 2),
     "report": (trainer_module.TokenformerTrainer, "_report_event", 1),

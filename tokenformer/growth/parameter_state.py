@@ -49,10 +49,6 @@ class ParameterState:
         return self.weight if self.master is None else self.master
 
 
-def _keep(moment: torch.Tensor, new: torch.Tensor, power: int) -> torch.Tensor:
-    return moment
-
-
 def _zero(moment: torch.Tensor, new: torch.Tensor, power: int) -> torch.Tensor:
     return moment.masked_fill(new, 0.0)
 
@@ -65,11 +61,8 @@ def _mean(moment: torch.Tensor, new: torch.Tensor, power: int) -> torch.Tensor:
     return torch.where(new, old.double().mean(dim=0).to(moment), moment)
 
 
-NEW_MOMENTS: dict[str, Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor]] = {
-    "keep": _keep,
-    "zero": _zero,
-    "mean": _mean,
-}
+REPLACEMENTS: dict[str, Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor]] = {"zero": _zero, "mean": _mean}
+NEW_MOMENTS = ("keep", *REPLACEMENTS)
 
 
 def grown_state(
@@ -81,7 +74,7 @@ def grown_state(
 
     Args:
         old: the states of the parameter's sources; they are not changed, but the result may hold their tensors.
-        new_moments: a key of NEW_MOMENTS.
+        new_moments: one of NEW_MOMENTS.
     """
     operator, configs = transition.operator, (transition.before, transition.after)
 
@@ -96,6 +89,8 @@ def grown_state(
     moments = {}
     for key, power in MOMENT_POWERS.items() if steps else ():
         before = {source: state.moments[key] for source, state in old.items()}
-        law = operator.grown_moment(name, before, power, *configs)
-        moments[key] = NEW_MOMENTS[new_moments](law, transition.new_part(name).to(law.device), power)
+        moments[key] = operator.grown_moment(name, before, power, *configs)
+        if new_moments != "keep":
+            new = transition.new_part(name).to(moments[key].device)
+            moments[key] = REPLACEMENTS[new_moments](moments[key], new, power)
     return ParameterState(weight, master, moments, max(steps, default=None))

@@ -23,7 +23,7 @@ PARTIAL = ".partial"
 
 @dataclass
 class GrowthEvent:
-    """One growth event of a run."""
+    """One growth event; the losses of one that happened on disk are not known."""
 
     stage: int
     step: int
@@ -31,8 +31,8 @@ class GrowthEvent:
     reason: str
     parameters_before: int
     parameters_after: int
-    loss_before: float
-    loss_after: float
+    loss_before: float | None
+    loss_after: float | None
 
 
 @dataclass

@@ -1,5 +1,7 @@
 """What a growth event needs of a process' memory, and what is said when there is not enough."""
 
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -65,11 +67,14 @@ def explained_when_out_of_memory(trainer: DistributedTrainer, transition: Transi
             "there is no checkpoint yet" if latest is None else f"the checkpoint {latest} is whole and can be resumed"
         )
         sizes = [f"{model_size(config).parameters:,}" for config in (transition.before, transition.after)]
-        raise UserError(
+        message = (
             f"out of memory at the growth event after step {step}: from {sizes[0]} to {sizes[1]} parameters. Weights, "
             f"gradients and optimizer state of the grown model take about {needed:,} bytes in each process, and "
-            f"activations come on top; {kept}. Use more processes or a smaller model ({_first_line(error)})"
-        ) from error
+            f"activations come on top; {kept}. Start again with more memory or more processes ({_first_line(error)})"
+        )
+        if os.environ.get("RANK", "0") != "0":  # the command line speaks for rank 0 alone
+            print(f"tokenformer: rank {os.environ['RANK']}: {message}", file=sys.stderr, flush=True)
+        raise UserError(message) from error
 
 
 def _first_line(error: Exception) -> str:

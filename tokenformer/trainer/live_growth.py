@@ -8,11 +8,11 @@ from nanotron.trainer import DistributedTrainer
 from torch.overrides import TorchFunctionMode
 
 from tokenformer.growth.operator import GrowthContext
-from tokenformer.growth.parameter_state import ParameterState, grown_state
+from tokenformer.growth.parameter_state import grown_state
 from tokenformer.growth.transition import Transition
 from tokenformer.trainer.growth_memory import explained_when_out_of_memory
-from tokenformer.trainer.live_state import LiveState, optimizer_slices, stages_by_name, unwrapped
-from tokenformer.trainer.whole_tensors import Shard, cut
+from tokenformer.trainer.live_state import LiveState, stages_by_name, unwrapped
+from tokenformer.trainer.restore import TrainingPlaces
 
 
 class WithoutRandomValues(TorchFunctionMode):
@@ -25,55 +25,6 @@ class WithoutRandomValues(TorchFunctionMode):
         if function in self.DRAWS:
             return arguments[0] if arguments else options["tensor"]
         return function(*arguments, **options)
-
-
-class GrownPlaces:
-    """Where the new model's trainer keeps what belongs to a parameter, in this process."""
-
-    def __init__(self, trainer: DistributedTrainer):
-        self.optimizer, self.accumulator = trainer.optimizer, trainer.grad_accumulator
-        self.context = trainer.parallel_context
-        self.params = dict(unwrapped(trainer.model).get_named_params_with_correct_tied())
-        base = self.optimizer.get_base_optimizer()
-        self.base_state, self.fused = base.state, base.defaults.get("fused")
-        self.optimized = {
-            self.optimizer.id_to_name[id(param)]: param for group in base.param_groups for param in group["params"]
-        }
-
-    @torch.no_grad()
-    def fill(self, name: str, state: ParameterState, is_shared: bool) -> None:
-        """Puts this process' part of a grown parameter, its fp32 copy, moments and count where they belong.
-
-        Args:
-            is_shared: whether tensors of `state` may also be those of a parameter that comes later.
-        """
-        param = self.params[name]
-        shard = Shard.of(param)
-        if tuple(state.weight.shape) != shard.whole_shape:
-            made, wanted = tuple(state.weight.shape), shard.whole_shape
-            raise RuntimeError(f"growth made {name} {made} and the grown model wants {wanted}")
-        param.copy_(cut(state.weight, shard))
-        if name not in self.optimized:
-            return  # all of its elements are optimized by other replicas
-        dp_rank, optimized = torch.distributed.get_rank(self.context.dp_pg), self.optimized[name]
-        start, end = optimizer_slices(self.optimizer, name, param.numel(), self.context.dp_pg.size())[dp_rank]
-
-        def part(whole: torch.Tensor) -> torch.Tensor:
-            return cut(whole, shard).flatten()[start:end].view(optimized.shape)
-
-        if self.accumulator is not None:
-            self.accumulator.parameters[name]["fp32"].copy_(part(state.most_precise))
-        if state.step is not None:
-            moments = {key: _with_memory_of_its_own(part(moment), is_shared) for key, moment in state.moments.items()}
-            # As torch's AdamW keeps it: on the parameter's device when it is fused.
-            step = state.step.to("cpu" if not self.fused else param.device, torch.float32, copy=True)
-            self.base_state[optimized] = {"step": step, **moments}
-
-
-def _with_memory_of_its_own(tensor: torch.Tensor, is_shared: bool) -> torch.Tensor:
-    """Neither another parameter's tensor nor a part of a larger one, which it would keep alive."""
-    is_part = not tensor.is_contiguous() or tensor.untyped_storage().nbytes() != tensor.nbytes
-    return tensor.clone(memory_format=torch.contiguous_format) if is_shared or is_part else tensor
 
 
 def follow_schedule(trainer: DistributedTrainer) -> None:
@@ -118,7 +69,7 @@ def grow(trainer: DistributedTrainer, transition: Transition, context: GrowthCon
     grown whole, cut into what each rank keeps, and freed when no later parameter needs it.
 
     Args:
-        new_moments: a key of `parameter_state.NEW_MOMENTS`.
+        new_moments: one of `parameter_state.NEW_MOMENTS`.
 
     Raises:
         UserError: memory ran out. Nothing on disk has changed, but the trainer cannot go on.
@@ -129,6 +80,8 @@ def grow(trainer: DistributedTrainer, transition: Transition, context: GrowthCon
         _build(trainer, transition.after)
         _fill_all(trainer, old, transition, context, new_moments)
         _go_on_with_schedule(trainer, schedule)
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()  # blocks of the old sizes are of no use any more
 
 
 def _fill_all(
@@ -136,16 +89,15 @@ def _fill_all(
 ) -> None:
     stages = stages_by_name(trainer.unwrapped_model, old.pp_pg)
     last_use = {source: name for name in stages for source in transition.sources(name)}
-    places = GrownPlaces(trainer)
+    places = TrainingPlaces(trainer.unwrapped_model, trainer.optimizer, trainer.grad_accumulator)
     for name, needed_by in stages.items():
         sources = transition.sources(name)
         states = {source: old.whole(source, needed_by) for source in sources}
-        done = [source for source in sources if last_use[source] == name]
         if name in places.params:
-            state = grown_state(name, states, transition, context, new_moments)
-            places.fill(name, state, is_shared=len(done) < len(sources))
-        for source in done:
-            old.release(source)
+            places.fill(name, grown_state(name, states, transition, context, new_moments))
+        for source in sources:
+            if last_use[source] == name:
+                old.release(source)
 
 
 def name_modules(model) -> None:

@@ -17,7 +17,7 @@ from nanotron.trainer import DistributedTrainer
 from torch.nn.parallel import DistributedDataParallel
 
 from tokenformer.growth.parameter_state import MOMENT_POWERS, ParameterState
-from tokenformer.trainer.whole_tensors import Shard, joined
+from tokenformer.trainer.shards import SlicesPair, join_shards, whole_shape
 
 Slices = tuple[tuple[int, int], ...]
 
@@ -54,11 +54,15 @@ class Description:
     """A parameter as one process holds it, without its values.
 
     Args:
+        shape: of this process' shard.
+        places: where pieces of the shard belong in the whole parameter; none when every rank holds the whole.
         slices: see `optimizer_slices`.
         step: Adam's count of updates, None before the first.
     """
 
-    shard: Shard
+    shape: tuple[int, ...]
+    whole_shape: tuple[int, ...]
+    places: tuple[SlicesPair, ...]
     dtype: torch.dtype
     slices: Slices
     step: float | None
@@ -79,8 +83,14 @@ class LiveState:
         steps = self._steps(trainer.optimizer)
         own = {}
         for name, param in model.get_named_params_with_correct_tied():
-            slices = optimizer_slices(trainer.optimizer, name, param.numel(), self.dp_pg.size())
-            own[name] = Description(Shard.of(param), param.dtype, slices, steps.get(name))
+            own[name] = Description(
+                shape=tuple(param.shape),
+                whole_shape=whole_shape(param),
+                places=param.get_sharded_info().local_global_slices_pairs if param.is_sharded else (),
+                dtype=param.dtype,
+                slices=optimizer_slices(trainer.optimizer, name, param.numel(), self.dp_pg.size()),
+                step=steps.get(name),
+            )
         # By stage, then by tensor-parallel rank; replicas are alike.
         self.descriptions = over_group(over_group(own, self.tp_pg), self.pp_pg)
         self.has_master = trainer.grad_accumulator is not None
@@ -122,7 +132,7 @@ class LiveState:
     ) -> torch.Tensor | None:
         """One tensor of a parameter, whole; `described` by each tensor-parallel rank."""
         mine = described[torch.distributed.get_rank(self.tp_pg)]
-        numel = torch.Size(mine.shard.shape).numel()
+        numel = torch.Size(mine.shape).numel()
         slices = mine.slices if kind != "weight" else ((0, numel),) * self.dp_pg.size()
         start, end = slices[torch.distributed.get_rank(self.dp_pg)]
         piece = self.pieces.get(name, {}).get(kind)
@@ -133,12 +143,11 @@ class LiveState:
         if is_sliced:
             sizes = [end - start for start, end in slices]
             piece = torch.cat(_gathered_flat(piece, sizes, self.dp_pg))
-        shard = piece.view(mine.shard.shape)
-        if mine.shard.is_whole:
-            return shard
-        parts = _gathered_flat(shard.flatten(), [numel] * self.tp_pg.size(), self.tp_pg)
-        parts = [part.view(each.shard.shape) for part, each in zip(parts, described, strict=True)]
-        return joined(parts, [each.shard for each in described])
+        if not mine.places or self.tp_pg.size() == 1:
+            return piece.view(mine.shape)
+        parts = _gathered_flat(piece, [numel] * self.tp_pg.size(), self.tp_pg)
+        shards = [(part.view(each.shape), each.places) for part, each in zip(parts, described, strict=True)]
+        return join_shards(mine.whole_shape, shards)
 
     def _over_pipeline(
         self, name: str, piece: torch.Tensor | None, numel: int, dtype: torch.dtype, needed_by: Set[int]

@@ -16,7 +16,7 @@ from nanotron.trainer import DistributedTrainer
 from tokenformer.growth.policy import GrowthPolicy
 from tokenformer.growth.transition import Transition
 from tokenformer.trainer.live_state import optimizer_slices, unwrapped
-from tokenformer.trainer.whole_tensors import Shard, cut
+from tokenformer.trainer.shards import shard_of, whole_shape
 
 
 def rate_of_new_elements(step: int, event_step: int, warmup_steps: int, factor: float) -> float:
@@ -81,7 +81,8 @@ def new_elements_of(trainer: DistributedTrainer, transition: Transition) -> list
             if not new.any():
                 continue
             start, end = optimizer_slices(optimizer, name, param.numel(), dp_pg.size())[dp_pg.rank()]
-            is_new = cut(new, Shard.of(param)).flatten()[start:end].view(optimized.shape).to(param.device)
+            is_new = shard_of(new.expand(whole_shape(param)), param).flatten()[start:end]
+            is_new = is_new.view(optimized.shape).to(param.device)
             # ZeRO-1 steps a wrapper around a slice of the parameter.
             found.append(NewElements(getattr(optimized, "sliced_flat_tensor", optimized.detach()), is_new))
     return [part for part in found if part.is_new.any()]

@@ -13,7 +13,66 @@ from tokenformer.growth.parameter_state import ParameterState
 from tokenformer.trainer.shards import shard_of
 
 
-@torch.no_grad()
+class TrainingPlaces:
+    """Where this process keeps weights, fp32 copies and Adam's state of a model's parameters.
+
+    Args:
+        model: not wrapped in DDP.
+        optimizer, accumulator: those of the model, if it has them.
+    """
+
+    def __init__(
+        self,
+        model: NanotronModel,
+        optimizer: BaseOptimizer | None,
+        accumulator: FP32GradientAccumulator | None,
+    ):
+        self.params = dict(model.get_named_params_with_correct_tied())
+        self.optimizer, self.accumulator = optimizer, accumulator
+        self.optimized = {}  # with ZeRO-1 not all of the model's, and slices of them
+        if optimizer is not None:
+            self.adam = optimizer.get_base_optimizer()
+            optimized = [param for group in self.adam.param_groups for param in group["params"]]
+            self.optimized = {optimizer.id_to_name[id(param)]: param for param in optimized}
+
+    @torch.no_grad()
+    def fill(self, name: str, state: ParameterState) -> None:
+        """Copies this process' part of a parameter's whole state; Adam's state stays as it is where there is none.
+
+        Raises:
+            ValueError: a whole tensor has another shape than the parameter.
+        """
+        precise = self._shard(name, state.most_precise)
+        self.params[name].copy_(precise)
+        optimized = self.optimized.get(name)
+        if optimized is None:
+            return
+        if self.accumulator is not None:
+            self.accumulator.parameters[name]["fp32"].copy_(self._slice_of_replica(name, precise))
+        if state.moments:
+            moments = {
+                key: self._slice_of_replica(name, self._shard(name, moment)).to(optimized.device, optimized.dtype)
+                for key, moment in state.moments.items()
+            }
+            # As torch's AdamW keeps its count: on the parameter's device when it is fused.
+            device = optimized.device if self.adam.defaults["fused"] else "cpu"
+            step = torch.tensor(float(state.step), dtype=torch.float32, device=device)
+            self.adam.state[optimized] = {"step": step, **moments}
+
+    def _shard(self, name: str, whole: torch.Tensor) -> torch.Tensor:
+        try:
+            return shard_of(whole, self.params[name])
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+
+    def _slice_of_replica(self, name: str, shard: torch.Tensor) -> torch.Tensor:
+        """What the optimizer of this process holds of a shard: with ZeRO-1 a slice of it, flat."""
+        if not isinstance(self.optimizer, ZeroDistributedOptimizer):
+            return shard
+        start, end = self.optimizer.param_name_to_dp_rank_offsets[name][dist.get_rank(self.optimizer.dp_pg)]
+        return shard.reshape(-1)[start:end].clone()  # a view would keep the whole shard
+
+
 def restore(
     model: NanotronModel,
     optimizer: BaseOptimizer | None,
@@ -31,44 +90,6 @@ def restore(
     Raises:
         ValueError: a whole tensor has another shape than its parameter.
     """
-    held = set(optimizer.id_to_name.values()) if optimizer else set()  # with ZeRO-1 not all of the model's
-    adam_states = {}
-    for name, param in model.get_named_params_with_correct_tied():
-        state = state_of(name)
-        precise = _shard(name, state.most_precise, param)
-        param.copy_(precise)
-        if name not in held:
-            continue
-        if accumulator is not None:
-            accumulator.parameters[name]["fp32"].copy_(_slice_of_replica(optimizer, name, precise))
-        if state.moments:
-            adam_states[name] = {
-                key: _slice_of_replica(optimizer, name, _shard(name, moment, param))
-                for key, moment in state.moments.items()
-            }
-            adam_states[name]["step"] = state.step.clone()
-    if adam_states:
-        _load_adam_states(optimizer, adam_states)
-
-
-def _shard(name: str, whole: torch.Tensor, param) -> torch.Tensor:
-    try:
-        return shard_of(whole, param)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
-
-
-def _slice_of_replica(optimizer: BaseOptimizer, name: str, shard: torch.Tensor) -> torch.Tensor:
-    """What the optimizer of this process holds of a shard: with ZeRO-1 a slice of it, flat."""
-    if not isinstance(optimizer, ZeroDistributedOptimizer):
-        return shard
-    start, end = optimizer.param_name_to_dp_rank_offsets[name][dist.get_rank(optimizer.dp_pg)]
-    return shard.reshape(-1)[start:end].clone()  # a view would keep the whole shard
-
-
-def _load_adam_states(optimizer: BaseOptimizer, states: dict[str, dict[str, torch.Tensor]]) -> None:
-    """By way of torch's own loading, which knows on which device and in which dtype Adam wants each tensor."""
-    adam = optimizer.get_base_optimizer()
-    names = [optimizer.id_to_name[id(param)] for group in adam.param_groups for param in group["params"]]
-    numbered = {number: states[name] for number, name in enumerate(names) if name in states}
-    adam.load_state_dict({"state": numbered, "param_groups": adam.state_dict()["param_groups"]})
+    places = TrainingPlaces(model, optimizer, accumulator)
+    for name in places.params:
+        places.fill(name, state_of(name))

@@ -18,6 +18,11 @@ class SlicesPair(Protocol):
     global_slices: tuple[slice, ...]
 
 
+def whole_shape(param) -> tuple[int, ...]:
+    """The shape of a `NanotronParameter` as a whole."""
+    return tuple(map(int, param.get_sharded_info().unsharded_shape if param.is_sharded else param.shape))
+
+
 def shard_of(whole: torch.Tensor, param) -> torch.Tensor:
     """What this process holds of a whole tensor that belongs to a `NanotronParameter`: its weight or a moment.
 
@@ -27,14 +32,13 @@ def shard_of(whole: torch.Tensor, param) -> torch.Tensor:
     Raises:
         ValueError: the whole tensor has another shape than the parameter has as a whole.
     """
-    info = param.get_sharded_info() if param.is_sharded else None
-    expected = tuple(map(int, info.unsharded_shape if info else param.shape))
+    expected = whole_shape(param)
     if tuple(whole.shape) != expected:
         raise ValueError(f"a tensor of shape {tuple(whole.shape)} for a parameter of shape {expected}")
-    if info is None:
-        return whole.clone()
+    if not param.is_sharded:
+        return whole.clone(memory_format=torch.contiguous_format)
     shard = whole.new_empty(param.shape)
-    for pair in info.local_global_slices_pairs:
+    for pair in param.get_sharded_info().local_global_slices_pairs:
         shard[pair.local_slices] = whole[pair.global_slices]
     return shard
 
@@ -50,7 +54,7 @@ def join_shards(shape: Sequence[int], parts: Iterable[tuple[torch.Tensor, Sequen
         ValueError: the shards leave a gap, overlap, or are not of the size that their slices say.
     """
     parts = list(parts)
-    if not _is_tiled(shape, [pair.global_slices for _, pairs in parts for pair in pairs]):
+    if not is_tiled(shape, [pair.global_slices for _, pairs in parts for pair in pairs]):
         raise ValueError(f"{len(parts)} shards do not make a whole of shape {tuple(shape)}")
     whole = parts[0][0].new_empty(tuple(shape))
     for shard, pairs in parts:
@@ -62,7 +66,7 @@ def join_shards(shape: Sequence[int], parts: Iterable[tuple[torch.Tensor, Sequen
     return whole
 
 
-def _is_tiled(shape: Sequence[int], boxes: Sequence[tuple[slice, ...]]) -> bool:
+def is_tiled(shape: Sequence[int], boxes: Sequence[tuple[slice, ...]]) -> bool:
     """Whether each element is in one box. The boxes must differ along one dimension alone, as Nanotron's do."""
     ranges = [[part.indices(size) for part, size in zip(box, shape, strict=True)] for box in boxes]
     wholes = [(0, size, 1) for size in shape]

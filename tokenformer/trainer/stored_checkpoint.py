@@ -100,6 +100,11 @@ class StoredCheckpoint(Mapping[str, ParameterState]):
         return model_config_from(self.model_settings, model_type, name)
 
     @cached_property
+    def dtype(self) -> torch.dtype:
+        """That of the weights."""
+        return self.weight(next(iter(self))).dtype
+
+    @cached_property
     def growth(self) -> GrowthRecord | None:
         """How the model grew; None for a checkpoint that is Nanotron's own."""
         return read_growth(self.folder) if (self.folder / GROWTH).exists() else None

@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from tokenformer.errors import UserError
-from tokenformer.trainer.shards import join_shards
+from tokenformer.trainer.shards import is_tiled, join_shards
 
 FILE_NAME = re.compile(r"model_(?P<leaf>\w+?)(_pp-rank-\d+-of-(?P<pp>\d+)_tp-rank-(?P<rank>\d+)-of-(?P<tp>\d+))?")
 TENSOR = "data"
@@ -122,6 +122,9 @@ def _described(path: Path, folder: Path) -> tuple[str, WeightFile]:
             return name, WeightFile(path, shape, 0, 1, None, shape, (StoredSlices(everything, everything),))
         pairs = tuple(map(_slices, header["local_global_slices_pairs"].split(";")))
         whole_shape = _shape(header["unsharded_shape"])
+        described = [whole_shape, *(part for pair in pairs for part in (pair.local_slices, pair.global_slices))]
+        if any(len(dimensions) != len(shape) for dimensions in described):
+            raise ValueError("the slices in its header are not those of its tensor")
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise UserError(f"{path} is damaged or was not copied whole: {error}") from error
     return name, WeightFile(path, shape, int(match["rank"]), int(match["tp"]), int(match["pp"]), whole_shape, pairs)
@@ -162,7 +165,10 @@ def _in_order(name: str, files: list[WeightFile]) -> list[WeightFile]:
             raise UserError(f"{first.path.with_name(missing)}, a shard of {name}, is missing")
     if len(by_rank) < len(files):
         raise UserError(f"{first.path.parent} holds a shard of {name} twice: keep the files of one pipeline stage")
-    return [by_rank[rank] for rank in range(first.ranks)]
+    ordered = [by_rank[rank] for rank in range(first.ranks)]
+    if not is_tiled(first.whole_shape, [pair.global_slices for file in ordered for pair in file.pairs]):
+        raise UserError(f"{first.path.parent}: by their headers the shards of {name} do not cover it")
+    return ordered
 
 
 def _loaded(path: Path) -> torch.Tensor:

@@ -94,7 +94,7 @@ def _write_state(folder: Path, config, parameters: Mapping[str, ParameterState],
 
     from tokenformer.trainer.restore import restore
 
-    model = _built_model(config, context)
+    model = built_model(config.model.model_config, config.model.dtype, context)
     expected = {name for name, _ in model.get_named_params_with_correct_tied()}
     if expected != set(parameters):
         raise ValueError(f"these parameters do not make this model: {sorted(expected ^ set(parameters))}")
@@ -144,15 +144,16 @@ def _adam_settings(has_masters: bool):
     )
 
 
-def _built_model(config, context):
+def built_model(model_config: Any, dtype: torch.dtype, context):
+    """A model as Nanotron builds it in one process, with its parameters not yet filled."""
+    from nanotron.config import ParallelismArgs
     from nanotron.models import build_model
     from nanotron.trainer import CONFIG_TO_MODEL_CLASS, mark_tied_parameters
 
-    model_class = CONFIG_TO_MODEL_CLASS[type(config.model.model_config).__name__]
+    parallelism = ParallelismArgs(dp=1, pp=1, tp=1)
+    model_class = CONFIG_TO_MODEL_CLASS[type(model_config).__name__]
     model = build_model(
-        lambda: model_class(config.model.model_config, parallel_context=context, parallel_config=config.parallelism),
-        context,
-        config.model.dtype,
+        lambda: model_class(model_config, parallel_context=context, parallel_config=parallelism), context, dtype
     )
-    mark_tied_parameters(model, context, config.parallelism)
+    mark_tied_parameters(model, context, parallelism)
     return model
