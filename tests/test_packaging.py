@@ -13,7 +13,10 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGES = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["setuptools"]
-OPTIONAL = ["triton", "flash_attn", "wandb", "accelerate", "matplotlib", "pandas", "transformers", "datatrove"]
+OPTIONAL = [
+    *("triton", "flash_attn", "wandb", "accelerate", "matplotlib", "pandas", "transformers", "datatrove"),
+    *("wordfreq", "sklearn", "spacy"),
+]
 NEED_NANOTRON = {
     "tokenformer.model.attention",
     "tokenformer.model.block",
@@ -151,8 +154,11 @@ def wheel(tmp_path_factory) -> Path:
     return next(folder.glob("tokenformer-*.whl"))
 
 
-def test_a_wheel_holds_every_module_and_nothing_else(wheel):
-    names = [name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name]
+def test_a_wheel_holds_every_module_its_data_and_nothing_else(wheel):
+    everything = [name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name]
+    data = {str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / "tokenformer").glob("*/reference_data/*")}
+    assert data and data <= set(everything)
+    names = [name for name in everything if name not in data]
     modules = {f"{name.replace('.', '/')}.py" for name in source_files() if name not in PACKAGES["packages"]}
     modules |= {f"{package.replace('.', '/')}/__init__.py" for package in PACKAGES["packages"]}
     assert sorted(names) == sorted([*modules, "tokenformer/__main__.py"])

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tokenformer.curriculum.bigram import LONGEST_WORD, BigramModel, numbered_words
+from tokenformer.curriculum.documents import analysed
 
 documents = st.lists(st.lists(st.sampled_from(["a", "b", "ab", "ba", "abba"]), max_size=12).map(" ".join), max_size=6)
 
@@ -18,7 +19,7 @@ def fitted(texts: list[str]) -> BigramModel:
 
 
 def word_bits(model: BigramModel, text: str, left_out: bool = False) -> np.ndarray:
-    return model.surprisal(model.read([text]), np.array([left_out]))
+    return model.surprisal(model.read(analysed([text])), np.array([left_out]))
 
 
 class DirectBigrams:
@@ -72,7 +73,7 @@ def test_leaving_a_document_out_equals_fitting_without_it(texts, data):
 def test_documents_do_not_touch_one_another(texts):
     model = fitted(texts)
     left_out = np.arange(len(texts)) % 2 == 0
-    together = model.surprisal(model.read(texts), left_out)
+    together = model.surprisal(model.read(analysed(texts)), left_out)
     apart = [word_bits(model, text, out) for text, out in zip(texts, left_out, strict=True)]
     np.testing.assert_array_equal(together, np.concatenate([np.empty(0), *apart]))
 
@@ -118,5 +119,5 @@ def test_longer_unknown_words_cost_more_up_to_a_bound():
 @given(st.lists(st.text(), max_size=8))
 def test_finite_whatever_the_documents(texts):
     model = fitted(texts)
-    bits = model.surprisal(model.read(texts), np.ones(len(texts), bool))
+    bits = model.surprisal(model.read(analysed(texts)), np.ones(len(texts), bool))
     assert np.isfinite(bits).all() and (bits >= 0).all()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tokenformer.curriculum import MEASURES
-from tokenformer.curriculum.readability import FLESCH_KINCAID, LIX
+from tokenformer.curriculum.readability import COLEMAN_LIAU, FLESCH_KINCAID, FLESCH_KINCAID_SWEDISH, LIX
 
 
 @pytest.mark.parametrize(
@@ -38,15 +38,30 @@ def test_flesch_kincaid_by_hand(text, words, sentences, syllables):
     assert FLESCH_KINCAID([text], "en")[0] == pytest.approx(expected, rel=1e-12)
 
 
-def test_blank_texts_are_as_easy_as_can_be():
-    assert LIX(["", " \n"], "sv").tolist() == [0, 0]
-    assert FLESCH_KINCAID(["", "Go."], "en").tolist() == pytest.approx([0.39 + 11.8 - 15.59] * 2)
+@pytest.mark.parametrize(
+    ("text", "words", "sentences", "syllables"),
+    [("Katten satt på mattan. Den sov.", 6, 2, 8), ("Stationen i Europa hade tre pauser.", 6, 1, 12)],
+)
+def test_swedish_syllables_make_the_same_formula(text, words, sentences, syllables):
+    expected = 0.39 * words / sentences + 11.8 * syllables / words - 15.59
+    assert FLESCH_KINCAID_SWEDISH([text], "sv")[0] == pytest.approx(expected, rel=1e-12)
+
+
+def test_coleman_liau_by_hand():
+    """Five words, 18 letters and digits, two sentences."""
+    expected = 0.0588 * 18 / 5 * 100 - 0.296 * 2 / 5 * 100 - 15.8
+    assert COLEMAN_LIAU(["It's 1914: war. Who knows?"], "en")[0] == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(("measure", "language"), [(LIX, "sv"), (FLESCH_KINCAID, "en"), (COLEMAN_LIAU, "en")])
+def test_blank_texts_are_as_easy_as_can_be(measure, language):
+    assert len(set(measure(["", " \n", "a", "A."], language))) == 1
 
 
 LEVELS = ("ele", "adv")
 
 
-@pytest.mark.parametrize("measure", ["lix", "flesch_kincaid"])
+@pytest.mark.parametrize("measure", ["lix", "flesch_kincaid", "coleman_liau"])
 def test_onestop_articles_are_ordered(shared_data, measure):
     articles = defaultdict(dict)
     with gzip.open(shared_data / "readability" / "onestop.jsonl.gz", "rt", encoding="utf-8") as lines:

@@ -13,7 +13,14 @@ VALIDATION = ["a dog sat", "prudence sat"]
 
 
 @pytest.mark.parametrize(
-    ("measure", "parameters"), [("lix", {}), ("flesch_kincaid", {}), ("surprisal", {}), ("surprisal", {"share": 1.0})]
+    ("measure", "parameters"),
+    [
+        ("lix", {}),
+        ("flesch_kincaid", {}),
+        ("surprisal", {}),
+        ("surprisal", {"reference": "corpus"}),
+        ("surprisal", {"reference": "corpus", "share": 1.0}),
+    ],
 )
 def test_validation_texts_do_not_touch_the_fit(measure, parameters):
     train, validation = score_documents(TRAIN, VALIDATION, "en", measure, **parameters)
@@ -23,9 +30,20 @@ def test_validation_texts_do_not_touch_the_fit(measure, parameters):
     np.testing.assert_array_equal(validation, MEASURES[measure].fit(TRAIN, "en", **parameters)(VALIDATION))
 
 
-def test_the_default_measure_is_surprisal_fitted_on_the_texts():
-    np.testing.assert_array_equal(score(TRAIN), score_documents(TRAIN, [], "en", "surprisal")[0])
+def test_the_default_measure_is_the_ensemble():
+    np.testing.assert_array_equal(score(TRAIN), score_documents(TRAIN, [], "en", "ensemble")[0])
     np.testing.assert_array_equal(score(TRAIN, language="en", measure="lix"), MEASURES["lix"](TRAIN, "en"))
+
+
+def test_a_generator_of_texts_is_taken():
+    np.testing.assert_array_equal(score(text for text in TRAIN), score(TRAIN))
+    np.testing.assert_array_equal(score((text for text in TRAIN), "fi"), score(TRAIN, "fi"))
+
+
+def test_scores_in_english_and_swedish_are_of_each_text_alone():
+    for language in ("en", "sv"):
+        np.testing.assert_array_equal(score(TRAIN, language)[:1], score(TRAIN[:1], language))
+    assert score(TRAIN, "fi")[0] != score(TRAIN[:1], "fi")[0]
 
 
 def test_parameters_reach_the_measure():
@@ -34,13 +52,14 @@ def test_parameters_reach_the_measure():
     assert known[0] < unknown[0]
 
 
-@pytest.mark.parametrize("measure", sorted(MEASURES))
-def test_no_texts_have_no_scores(measure):
-    assert score([], "en", measure).shape == (0,)
+@pytest.mark.parametrize("language", ["en", "sv", "fi", "code", "formal"])
+def test_no_texts_have_no_scores(language):
+    assert score([], language).shape == (0,)
+    assert score([], language, "surprisal").shape == (0,)
 
 
 def test_unknown_measures_are_named_with_the_choice():
-    with pytest.raises(UserError, match="no measure 'fog'; choose one of: lix, flesch_kincaid, surprisal"):
+    with pytest.raises(UserError, match="no measure 'fog'; choose one of: ensemble, regressor, surprisal"):
         score(TRAIN, "en", "fog")
 
 

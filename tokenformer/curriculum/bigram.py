@@ -1,17 +1,16 @@
 """A word bigram model whose every probability is proper, and can leave any of its own documents out."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain, count, repeat
+from itertools import count
 
 import numpy as np
 
-from tokenformer.curriculum.text import words
+from tokenformer.curriculum.documents import Documents, analysed, text_batches
 
 UNKNOWN = -1
 LONGEST_WORD = 32
-BATCH_CHARACTERS = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -35,40 +34,21 @@ class WordStream:
         return before
 
 
-def text_batches(texts: Sequence[str]) -> Iterator[slice]:
-    """Slices of `texts` of about BATCH_CHARACTERS characters each, so that memory does not grow with the corpus."""
-    start = characters = 0
-    for index, text in enumerate(texts):
-        characters += len(text)
-        if characters >= BATCH_CHARACTERS:
-            yield slice(start, index + 1)
-            start, characters = index + 1, 0
-    if start < len(texts):
-        yield slice(start, len(texts))
-
-
 def numbered_words(texts: Sequence[str]) -> tuple[dict[str, int], WordStream]:
-    """The vocabulary of `texts`, numbered in order of appearance, and the texts in these numbers."""
+    """The vocabulary of `texts`, numbered, and the texts in these numbers."""
     vocabulary: defaultdict[str, int] = defaultdict(count().__next__)
-    numbers, sizes = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    numbers, document, done = [np.empty(0, np.int64)], [np.empty(0, np.int64)], 0
     for batch in text_batches(texts):
-        documents = [words(text.lower()) for text in texts[batch]]
-        numbers.append(_integers(map(vocabulary.__getitem__, chain.from_iterable(documents))))
-        sizes.append(_integers(map(len, documents)))
+        documents = analysed(batch)
+        numbers.append(documents.of_vocabulary(vocabulary.__getitem__)[documents.word])
+        document.append(documents.document + done)
+        done += len(documents)
     word = np.concatenate(numbers)
-    return dict(vocabulary), WordStream(word, _lengths(vocabulary)[word], _document_index(np.concatenate(sizes)))
-
-
-def _integers(values: Iterable[int]) -> np.ndarray:
-    return np.fromiter(values, np.int64)
+    return dict(vocabulary), WordStream(word, _lengths(vocabulary)[word], np.concatenate(document))
 
 
 def _lengths(vocabulary: Iterable[str]) -> np.ndarray:
-    return _integers(map(len, vocabulary))
-
-
-def _document_index(sizes: np.ndarray) -> np.ndarray:
-    return np.repeat(np.arange(sizes.size), sizes)
+    return np.fromiter(map(len, vocabulary), np.int64)
 
 
 @dataclass(frozen=True)
@@ -121,28 +101,32 @@ class BigramModel:
         size = len(vocabulary)
         previous = stream.previous()
         inside = previous != UNKNOWN
-        keys, counts = np.unique(previous[inside] * size + stream.word[inside], return_counts=True)
+        pair_keys, pair_counts = np.unique(previous[inside] * size + stream.word[inside], return_counts=True)
+        return cls.from_counts(vocabulary, np.bincount(stream.word, minlength=size), pair_keys, pair_counts)
+
+    @classmethod
+    def from_counts(
+        cls, vocabulary: dict[str, int], word_counts: np.ndarray, pair_keys: np.ndarray, pair_counts: np.ndarray
+    ) -> "BigramModel":
+        """The model of these counts, whose arrays are described above."""
+        size = len(vocabulary)
+        context = pair_keys // max(size, 1)
         return cls(
             vocabulary=vocabulary,
             lengths=_lengths(vocabulary),
             alphabet=len(set().union(*vocabulary)) + 1,
-            word_counts=np.bincount(stream.word, minlength=size),
-            pair_keys=keys,
-            pair_counts=counts,
-            context_counts=np.bincount(previous[inside], minlength=size),
-            context_types=np.bincount(keys // max(size, 1), minlength=size),
+            word_counts=word_counts,
+            pair_keys=pair_keys,
+            pair_counts=pair_counts,
+            context_counts=np.bincount(context, pair_counts, size).astype(np.int64),
+            context_types=np.bincount(context, minlength=size),
         )
 
-    def read(self, texts: Sequence[str]) -> WordStream:
-        """`texts` in the numbers of this model's vocabulary."""
-        documents = [words(text.lower()) for text in texts]
-        flat = list(chain.from_iterable(documents))
-        word = np.fromiter(map(self.vocabulary.get, flat, repeat(UNKNOWN)), np.int64, count=len(flat))
-        length = np.zeros_like(word)
-        known = word != UNKNOWN
-        length[known] = self.lengths[word[known]]
-        length[~known] = [len(flat[position]) for position in np.flatnonzero(~known).tolist()]
-        return WordStream(word, length, _document_index(_integers(map(len, documents))))
+    def read(self, documents: Documents) -> WordStream:
+        """`documents` in the numbers of this model's vocabulary."""
+        known = documents.of_vocabulary(lambda word: self.vocabulary.get(word, UNKNOWN))
+        length = _lengths(documents.vocabulary)
+        return WordStream(known[documents.word], length[documents.word], documents.document)
 
     def spelling_bits(self, length: np.ndarray) -> np.ndarray:
         """-log2 P0 of words with `length` characters."""

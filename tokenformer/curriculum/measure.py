@@ -1,30 +1,43 @@
 """What a complexity measure is."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from tokenformer.curriculum.documents import Documents, analysed, text_batches
 from tokenformer.curriculum.parameters import NoParameters, filled_parameters
 from tokenformer.curriculum.text import normalise
 from tokenformer.errors import UserError
 
-ScoreFunction = Callable[[list[str]], np.ndarray]
+ScoreFunction = Callable[[Documents], np.ndarray]
+
+NATURAL = "natural"
+"""In `Measure.languages`: every language that people speak."""
+
+ARTIFICIAL = ("code", "formal")
+"""Languages that nobody speaks: programs, and strings of formal languages."""
 
 
 @dataclass(frozen=True)
 class Scorer:
     """A measure that is ready to score: a pure function of the texts, and of each text alone.
 
-    `function` takes normalised texts and gives one finite number for each; harder is higher.
+    `function` gives one finite number for each text; harder is higher.
     """
 
     function: ScoreFunction
 
-    def __call__(self, texts: Sequence[str]) -> np.ndarray:
-        """Scores float64[n] of n texts, in the measure's unit."""
-        return np.asarray(self.function(_normalised(texts)), dtype=np.float64)
+    def __call__(self, texts: Iterable[str]) -> np.ndarray:
+        """Scores float64[n] of n texts, in the measure's unit; memory does not grow with the texts."""
+        refuse_single_string(texts)
+        scores = [self.on(analysed(batch)) for batch in text_batches(texts)]
+        return np.concatenate([np.empty(0), *scores])
+
+    def on(self, documents: Documents) -> np.ndarray:
+        """The same for texts that are taken apart already, which several measures can share."""
+        return np.asarray(self.function(documents), dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -36,13 +49,14 @@ class Measure:
 
     Attributes:
         name: key in the registry.
-        languages: codes of the languages that it holds for ("en", "sv"); empty: any language that has words.
+        languages: codes of the languages that it holds for: "en", "sv", those of `ARTIFICIAL`, or `NATURAL`.
         unit: of the scores.
         source: paper and equation.
         cost: what scoring costs, in words.
-        learn: (normalised training texts, language, parameters) -> function that scores normalised texts. Measures
-            given by a formula ignore the training texts (`formula`).
+        learn: (normalised training texts, language, parameters) -> function that scores documents. Measures given by
+            a formula ignore the training texts (`formula`).
         parameters: dataclass of what the user may set.
+        is_composite: whether it is made of other measures.
     """
 
     name: str
@@ -52,9 +66,10 @@ class Measure:
     cost: str
     learn: Callable[[list[str], str, Any], ScoreFunction]
     parameters: type = NoParameters
+    is_composite: bool = False
 
     def holds_for(self, language: str) -> bool:
-        return not self.languages or language in self.languages
+        return language in self.languages or (NATURAL in self.languages and language not in ARTIFICIAL)
 
     def fit(self, train_texts: Sequence[str], language: str, **parameters: Any) -> Scorer:
         """Makes the measure ready for `language`, learning from `train_texts` what has to be learned.
@@ -63,7 +78,8 @@ class Measure:
         """
         self._check_language(language)
         settings = filled_parameters(f"measure '{self.name}'", self.parameters, parameters)
-        return Scorer(self.learn(_normalised(train_texts), language, settings))
+        refuse_single_string(train_texts)
+        return Scorer(self.learn([normalise(text) for text in train_texts], language, settings))
 
     def __call__(self, texts: Sequence[str], language: str) -> np.ndarray:
         """Scores float64[n] of n texts; a measure that has to be fitted is fitted on these texts."""
@@ -91,7 +107,6 @@ def formula(function: ScoreFunction) -> Callable[[list[str], str, Any], ScoreFun
     return learn
 
 
-def _normalised(texts: Sequence[str]) -> list[str]:
+def refuse_single_string(texts: Iterable[str]) -> None:
     if isinstance(texts, str):
         raise UserError("scores are of a list of texts, and this is a single string: put it in brackets, [text]")
-    return [normalise(text) for text in texts]

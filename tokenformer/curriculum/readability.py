@@ -1,49 +1,67 @@
-"""Readability formulas."""
+"""Readability formulas.
+
+All of them are ratios of counts, so doubling a text changes none (rounding aside). Of a blank text they say what they
+say of one word of one letter.
+"""
+
+from collections.abc import Callable
 
 import numpy as np
 
+from tokenformer.curriculum.documents import Documents
 from tokenformer.curriculum.measure import Measure, formula
+from tokenformer.curriculum.swedish_syllables import swedish_syllables
 from tokenformer.curriculum.syllables import english_syllables
-from tokenformer.curriculum.text import PERIODS, SentenceSplitter, letters, words
 
-_LIX_SENTENCES = SentenceSplitter(PERIODS + ":")
-_KINCAID_SENTENCES = SentenceSplitter(PERIODS)
 _LONG_WORD = 6
 
 
-def lix(texts: list[str]) -> np.ndarray:
-    """LIX float64[n]: words per sentence + percentage of words with more than six letters; 0 for a blank text.
+def lix(documents: Documents) -> np.ndarray:
+    """LIX float64[n]: words per sentence + percentage of words with more than six letters.
 
-    Björnsson 1968, "Läsbarhet". A sentence ends at a full stop, a colon, an exclamation or question mark. Doubling a
-    text does not change it (rounding aside).
+    Björnsson 1968, "Läsbarhet". A sentence ends at a full stop, a colon, an exclamation or question mark.
     """
-    return np.array([_lix(text) for text in texts])
+    sentences = documents.sentence_counts(documents.colon_sentence)
+    return _words(documents) / sentences + 100 * long_word_share(documents)
 
 
-def _lix(text: str) -> float:
-    found = words(text)
-    if not found:
-        return 0.0
-    long = sum(len(word) > _LONG_WORD and letters(word) > _LONG_WORD for word in found)
-    return len(found) / len(_LIX_SENTENCES(text)) + 100 * long / len(found)
+def long_word_share(documents: Documents) -> np.ndarray:
+    """float64[n]: share of the words with more than six letters."""
+    return documents.means((documents.letter_counts > _LONG_WORD)[documents.word])
 
 
-def flesch_kincaid(texts: list[str]) -> np.ndarray:
+def flesch_kincaid(documents: Documents) -> np.ndarray:
     """Grade float64[n]: 0.39 words per sentence + 11.8 syllables per word - 15.59, for English.
 
     Kincaid, Fishburne, Rogers & Chissom 1975, "Derivation of new readability formulas", page 14. A sentence ends at a
-    full stop, an exclamation or question mark. A blank text has the least possible grade, that of one word of one
-    syllable. Doubling a text does not change it (rounding aside).
+    full stop, an exclamation or question mark.
     """
-    return np.array([_flesch_kincaid(text) for text in texts])
+    return _kincaid(documents, english_syllables)
 
 
-def _flesch_kincaid(text: str) -> float:
-    found = words(text.lower())
-    word_count = max(len(found), 1)
-    sentence_count = max(len(_KINCAID_SENTENCES(text)), 1)
-    syllable_count = max(sum(map(english_syllables, found)), 1)
-    return 0.39 * word_count / sentence_count + 11.8 * syllable_count / word_count - 15.59
+def flesch_kincaid_swedish(documents: Documents) -> np.ndarray:
+    """The weights of Flesch-Kincaid on Swedish syllables, float64[n]: they order texts, and are no school grades."""
+    return _kincaid(documents, swedish_syllables)
+
+
+def _kincaid(documents: Documents, syllables: Callable[[str], int]) -> np.ndarray:
+    spoken = documents.sums(documents.of_vocabulary(syllables)[documents.word])
+    sentences = documents.sentence_counts(documents.sentence)
+    return 0.39 * _words(documents) / sentences + 11.8 * np.maximum(spoken, 1) / _words(documents) - 15.59
+
+
+def coleman_liau(documents: Documents) -> np.ndarray:
+    """Grade float64[n]: 0.0588 letters per 100 words - 0.296 sentences per 100 words - 15.8, for English.
+
+    Coleman & Liau 1975, "A computer readability formula designed for machine scoring", J. Applied Psychology 60(2).
+    """
+    words = _words(documents)
+    letters = np.maximum(documents.sums(documents.letter_counts[documents.word]), words)
+    return (5.88 * letters - 29.6 * documents.sentence_counts(documents.sentence)) / words - 15.8
+
+
+def _words(documents: Documents) -> np.ndarray:
+    return np.maximum(documents.word_counts, 1)
 
 
 LIX = Measure(
@@ -62,4 +80,22 @@ FLESCH_KINCAID = Measure(
     source="Kincaid, Fishburne, Rogers & Chissom 1975, Derivation of new readability formulas",
     cost="one pass over the text; syllables by rule, remembered for each word",
     learn=formula(flesch_kincaid),
+)
+
+FLESCH_KINCAID_SWEDISH = Measure(
+    name="flesch_kincaid_swedish",
+    languages=("sv",),
+    unit="points, not calibrated to school grades",
+    source="weights of Kincaid, Fishburne, Rogers & Chissom 1975, on Swedish syllables",
+    cost="one pass over the text; syllables by rule, remembered for each word",
+    learn=formula(flesch_kincaid_swedish),
+)
+
+COLEMAN_LIAU = Measure(
+    name="coleman_liau",
+    languages=("en",),
+    unit="US school grade",
+    source="Coleman & Liau 1975, J. Applied Psychology 60(2), 283-284",
+    cost="one pass over the text",
+    learn=formula(coleman_liau),
 )

@@ -1,34 +1,72 @@
 """Scoring documents with a measure chosen by name."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from tokenformer.curriculum.measure import Measure
-from tokenformer.curriculum.readability import FLESCH_KINCAID, LIX
+from tokenformer.curriculum.compression import COMPRESSION
+from tokenformer.curriculum.diversity import MATTR, MTLD
+from tokenformer.curriculum.ensemble import ENSEMBLE
+from tokenformer.curriculum.language import AUTOMATIC, certain_language
+from tokenformer.curriculum.lexical import RARE_WORDS, VOCABULARY_RARITY, WORD_RARITY
+from tokenformer.curriculum.measure import ARTIFICIAL, Measure
+from tokenformer.curriculum.nesting import IDENTIFIER_ENTROPY, NESTING_DEPTH
+from tokenformer.curriculum.readability import COLEMAN_LIAU, FLESCH_KINCAID, FLESCH_KINCAID_SWEDISH, LIX
+from tokenformer.curriculum.regressor import REGRESSOR
+from tokenformer.curriculum.structure import LONGEST_SENTENCE, SENTENCE_LENGTH, WORD_LENGTH
 from tokenformer.curriculum.surprisal import SURPRISAL
 from tokenformer.errors import UserError
 
 MEASURES: dict[str, Measure] = {
-    "lix": LIX,
-    "flesch_kincaid": FLESCH_KINCAID,
-    "surprisal": SURPRISAL,
+    measure.name: measure
+    for measure in (
+        ENSEMBLE,
+        REGRESSOR,
+        SURPRISAL,
+        LIX,
+        FLESCH_KINCAID,
+        FLESCH_KINCAID_SWEDISH,
+        COLEMAN_LIAU,
+        SENTENCE_LENGTH,
+        LONGEST_SENTENCE,
+        WORD_LENGTH,
+        WORD_RARITY,
+        VOCABULARY_RARITY,
+        RARE_WORDS,
+        MATTR,
+        MTLD,
+        COMPRESSION,
+        NESTING_DEPTH,
+        IDENTIFIER_ENTROPY,
+    )
 }
 
-DEFAULT_MEASURE = "surprisal"
+
+def default_measure(language: str) -> str:
+    """What `score` takes where no measure is named."""
+    return NESTING_DEPTH.name if language in ARTIFICIAL else ENSEMBLE.name
 
 
-def score(texts: Sequence[str], language: str = "en", measure: str | None = None, **parameters: Any) -> np.ndarray:
+def score(texts: Iterable[str], language: str = "en", measure: str | None = None, **parameters: Any) -> np.ndarray:
     """Complexity float64[n] of n texts, in the unit of the measure; harder is higher.
 
-    measure: a key of `MEASURES`; None is `surprisal`. A measure that has to be fitted is fitted on these very texts:
-    its scores compare them with one another, want a good number of texts, and change when texts are added.
-    `score(texts, reference_texts=simple_texts)` fits `surprisal` on text that you know to be simple instead.
+    language: "en", "sv", another code, "code" or "formal"; "auto" finds out which (`detect_language`).
+    measure: a key of `MEASURES`; None is `ensemble` (surprisal and sentence length, standardised), and `nesting_depth`
+    for code and formal languages. For English and Swedish every score is of its text alone. In other languages
+    `surprisal` and `ensemble` are fitted on these very texts: they compare them with one another, want a good number of
+    texts, and change when texts are added. `score(texts, measure="surprisal", reference_texts=simple_texts)` takes
+    text that you know to be simple for the reference.
 
-    Raises UserError for an unknown measure or parameter, and where the measure does not hold for the language.
+    Raises UserError for an unknown measure or parameter, where the measure does not hold for the language, and for a
+    language that cannot be told; MissingExtraError where a package is missing.
     """
-    return find_measure(DEFAULT_MEASURE if measure is None else measure).fit(texts, language, **parameters)(texts)
+    texts = texts if isinstance(texts, str) else list(texts)
+    if language == AUTOMATIC:
+        language = certain_language(texts)
+    return find_measure(default_measure(language) if measure is None else measure).fit(texts, language, **parameters)(
+        texts
+    )
 
 
 def score_documents(

@@ -6,11 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tokenformer.curriculum.bigram import BigramModel, WordStream, numbered_words, text_batches
-from tokenformer.curriculum.measure import Measure
+from tokenformer.curriculum.bigram import BigramModel, WordStream, numbered_words
+from tokenformer.curriculum.documents import Documents
+from tokenformer.curriculum.measure import ARTIFICIAL, NATURAL, Measure, ScoreFunction
 from tokenformer.curriculum.parameters import number_between
+from tokenformer.curriculum.reference import built_in_reference, has_reference
 from tokenformer.curriculum.text import normalise
 from tokenformer.errors import UserError
+
+BUILT_IN, CORPUS = "built_in", "corpus"
 
 
 @dataclass(frozen=True)
@@ -18,11 +22,14 @@ class SurprisalParameters:
     """What the user may set.
 
     Attributes:
+        reference: where the simple text comes from. "built_in": the counts that the package brings for English and
+            Swedish; "corpus": the simplest texts of the corpus itself; None: built-in where there is one.
         share: part of the corpus, in words, that is taken for the simplest text.
         core: part of the corpus that its core vocabulary makes up; simple text keeps to the core vocabulary.
-        reference_texts: simple texts given by the user; then `share` and `core` are not used.
+        reference_texts: simple texts given by the user, instead of all that.
     """
 
+    reference: str | None = None
     share: float = 0.1
     core: float = 0.9
     reference_texts: Sequence[str] | None = None
@@ -30,36 +37,61 @@ class SurprisalParameters:
     def __post_init__(self):
         number_between("measure 'surprisal'", "share", self.share, 0, 1, low_included=False)
         number_between("measure 'surprisal'", "core", self.core, 0, 1, low_included=False)
+        if self.reference not in (None, BUILT_IN, CORPUS):
+            raise UserError(f"measure 'surprisal': reference is {BUILT_IN} or {CORPUS}, not {self.reference!r}")
         if isinstance(self.reference_texts, str):
             raise UserError("measure 'surprisal': reference_texts must be a list of texts, not a single string")
+        if self.reference_texts is not None and self.reference is not None:
+            raise UserError("measure 'surprisal': give reference or reference_texts, not both")
+
+    def is_built_in(self, language: str) -> bool:
+        """Whether the package's own reference is used; raises UserError where it is asked for and there is none."""
+        if self.reference == BUILT_IN and not has_reference(language):
+            raise UserError(
+                f"measure 'surprisal': the package brings no simple text for language '{language}'; "
+                f"set reference to {CORPUS}, or give reference_texts"
+            )
+        return self.reference_texts is None and self.reference != CORPUS and has_reference(language)
 
 
 @dataclass(frozen=True)
 class SurprisalFunction:
     """Mean surprisal of a text's words in bits; 0 for a text without words.
 
-    A text that is part of the reference (recognised by the digest of its normalised form) is priced by the model of
-    the rest of the reference, so that membership does not make it look easy.
+    A text that is part of a fitted reference (recognised by the digest of its normalised form) is priced by the model
+    of the rest of the reference, so that membership does not make it look easy. (For the built-in reference that is
+    not known: the stories it was counted in look easier than they would if they were new.) When a text is doubled, the
+    price of one word changes, the first of the copy: by at most 250 bits, divided by the number of words.
     """
 
     model: BigramModel
-    reference_digests: frozenset[bytes]
+    reference_digests: frozenset[bytes] = frozenset()
 
-    def __call__(self, texts: list[str]) -> np.ndarray:
-        scores = [np.empty(0)]
-        for batch in text_batches(texts):
-            part = texts[batch]
-            stream = self.model.read(part)
-            left_out = np.array([_digest(text) in self.reference_digests for text in part], dtype=bool)
-            scores.append(_document_means(stream, self.model.surprisal(stream, left_out), len(part)))
-        return np.concatenate(scores)
+    def __call__(self, documents: Documents) -> np.ndarray:
+        stream = self.model.read(documents)
+        left_out = np.zeros(len(documents), dtype=bool)
+        if self.reference_digests:
+            left_out = np.array([_digest(text) in self.reference_digests for text in documents.texts], dtype=bool)
+        return documents.means(self.model.surprisal(stream, left_out))
 
 
-def learn_surprisal(texts: list[str], language: str, parameters: SurprisalParameters) -> SurprisalFunction:
-    """Fits the bigram model on `parameters.reference_texts`, or else on the simplest share of `texts`.
+@dataclass(frozen=True)
+class BuiltInSurprisal:
+    """`SurprisalFunction` under the package's reference, which other processes read for themselves."""
+
+    language: str
+
+    def __call__(self, documents: Documents) -> np.ndarray:
+        return SurprisalFunction(built_in_reference(self.language).model)(documents)
+
+
+def learn_surprisal(texts: list[str], language: str, parameters: SurprisalParameters) -> ScoreFunction:
+    """The built-in model, or one fitted on `parameters.reference_texts`, or on the simplest share of `texts`.
 
     Texts that occur more than once count once.
     """
+    if parameters.is_built_in(language):
+        return BuiltInSurprisal(language)
     if parameters.reference_texts is None:
         reference = simplest_texts(list(dict.fromkeys(texts)), parameters.share, parameters.core)
     else:
@@ -108,15 +140,15 @@ def _document_means(stream: WordStream, bits: np.ndarray, documents: int) -> np.
 
 
 def _digest(text: str) -> bytes:
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    return hashlib.blake2b(text.encode("utf-8"), digest_size=16).digest()
 
 
 SURPRISAL = Measure(
     name="surprisal",
-    languages=(),
+    languages=(NATURAL, *ARTIFICIAL),
     unit="bits per word",
     source="Surprisal as difficulty: Hale 2001, Levy 2008; smoothing: Witten & Bell 1991, method C",
-    cost="two passes over the text to fit, one to score; about 10 MB of text a second and core",
+    cost="one pass over the text; two more where the reference has to be fitted",
     learn=learn_surprisal,
     parameters=SurprisalParameters,
 )

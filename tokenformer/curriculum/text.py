@@ -14,35 +14,61 @@ All patterns take time linear in the text, whatever the text.
 
 import re
 import unicodedata
+from collections.abc import Iterator
 
 _COMBINING_MARKS = "".join(
     character for character in map(chr, range(0x0300, 0x10000)) if unicodedata.category(character).startswith("M")
 )
 _WORD = re.compile(rf"[\w{_COMBINING_MARKS}]+(?:['\-][\w{_COMBINING_MARKS}]+)*")
-_LETTER_OR_DIGIT = re.compile(r"\w")
+_WORD_CHARACTER = re.compile(rf"[^\W_]|[{_COMBINING_MARKS}]")
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _CLOSING = "\"')\\]}”»›"
 
 PERIODS = ".!?…"
 
 
 def normalise(text: str) -> str:
-    """The form of `text` that is measured: NFC, one kind of apostrophe and hyphen, no soft hyphens.
+    """The form of `text` that is measured: NFC, one kind of apostrophe and hyphen, no soft hyphens, valid UTF-8.
 
     Canonically equivalent texts (NFC, NFD, composed or decomposed letters) have one normalised form.
     """
+    if text.isascii():
+        return text
     composed = unicodedata.normalize("NFC", text)
-    return composed.replace("’", "'").replace("‐", "-").replace("‑", "-").replace("\u00ad", "")
+    plain = composed.replace("’", "'").replace("‐", "-").replace("‑", "-").replace("\u00ad", "")
+    return _LONE_SURROGATE.sub("\ufffd", plain)
+
+
+def has_words(text: str) -> bool:
+    """Whether there is a letter, a digit or a combining mark in it."""
+    return _WORD_CHARACTER.search(text) is not None
 
 
 def words(text: str) -> list[str]:
     """The words of a normalised text, in order; empty only where the text is empty or blank."""
-    return _WORD.findall(text.replace("_", " ")) or text.split()
+    return [match.group() for match in word_matches(text)] or text.split()
+
+
+def word_matches(text: str) -> Iterator[re.Match]:
+    """The words of a normalised text that are made of letters and digits, with their places."""
+    return _WORD.finditer(text.replace("_", " "))
 
 
 def letters(word: str) -> int:
     """Length of a word without its apostrophes and hyphens."""
     return len(word) - word.count("'") - word.count("-")
+
+
+def paragraphs(text: str) -> list[str]:
+    """What blank lines separate."""
+    return _BLANK_LINE.split(text) if "\n" in text else [text]
+
+
+def sentence_end(end_marks: str) -> re.Pattern:
+    """Matches where a sentence ends inside a paragraph."""
+    marks = re.escape(end_marks)
+    return re.compile(rf"(?<![{marks}])[{marks}]++[{_CLOSING}]*+(?=[\s–—]|--|\Z)")
 
 
 class SentenceSplitter:
@@ -53,9 +79,8 @@ class SentenceSplitter:
     """
 
     def __init__(self, end_marks: str):
-        marks = re.escape(end_marks)
-        self._end = re.compile(rf"(?<![{marks}])[{marks}]++[{_CLOSING}]*+(?=[\s–—]|--|\Z)|{_BLANK_LINE.pattern}")
+        self._end = sentence_end(end_marks)
 
     def __call__(self, text: str) -> list[str]:
-        pieces = [piece for piece in self._end.split(text) if _LETTER_OR_DIGIT.search(piece)]
-        return pieces or [paragraph for paragraph in _BLANK_LINE.split(text) if paragraph.strip()]
+        pieces = [piece for part in paragraphs(text) for piece in self._end.split(part) if has_words(piece)]
+        return pieces or [part for part in paragraphs(text) if part.strip()]
