@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "evaluation": {"errors", "config", "data"},
     "experiments": {"errors", "data"},
     "trainer": {"errors", "config", "curriculum", "data", "evaluation", "growth", "kernels", "model"},
-    "conversion": {"errors", "data", "model", "trainer"},
+    "conversion": {"errors", "data", "growth", "model", "trainer"},
     "hf": {"errors", "kernels"},
     "cli": {"errors", "config", "conversion", "data", "evaluation", "experiments", "trainer"},
     "layer": {"kernels"},
