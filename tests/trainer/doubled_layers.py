@@ -28,6 +28,9 @@ class DoubledLayers:
     name = "doubled_layers"
     model_types = ("tokenformer", "llama")
 
+    def check_dtype(self, dtype):
+        pass
+
     def is_exact(self, config):
         return False
 
