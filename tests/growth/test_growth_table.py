@@ -15,7 +15,8 @@ def test_an_operator_says_whether_it_is_exact(row: Row):
 
 def test_every_operator_has_rows_for_every_model_it_grows():
     shown = {(row.operator.name, row.model.partition(",")[0].lower()) for row in ROWS}
-    assert shown == {(name, model) for name, operator in OPERATORS.items() for model in operator.model_types}
+    ours = {name: operator for name, operator in OPERATORS.items() if operator.__module__.startswith("tokenformer.")}
+    assert shown == {(name, model) for name, operator in ours.items() for model in operator.model_types}
 
 
 def test_what_is_tested_live_has_a_row():
