@@ -16,4 +16,6 @@ LIVE_LAYOUTS: dict[str, tuple[str, ...]] = {
         "dp 2 x pp 2",
     ),
     "append_tokens, zero_keys, Tokenformer": ("one process",),
+    "hypercloning, tied_embeddings untie, Llama": ("dp 2, ZeRO-1, bf16", "tp 2, reduce-scatter", "tp 2 x pp 2"),
+    "stack_layers, stack, Llama": ("dp 2, ZeRO-1, bf16", "tp 2, reduce-scatter", "tp 2 x pp 2"),
 }
