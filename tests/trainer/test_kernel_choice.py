@@ -20,6 +20,8 @@ SHORT = (
     "tokens.sequence_length=4",
     "tokens.val_check_interval=-1",
     "validation.batch_size=1",
+    "growth.trigger={name: schedule, steps: [2, 4]}",
+    "growth.minimum_steps_between=1",
     "checkpoints.checkpoint_interval=100",
     "model.model_config.num_hidden_layers=1",
     "optimizer.learning_rate_scheduler.lr_decay_starting_step=5",
@@ -45,6 +47,9 @@ def test_torch_and_reference_have_the_same_losses(train_here, tmp_path):
 
 def test_triton_has_the_same_losses(train_here, tmp_path, monkeypatch, capfd):
     pytest.importorskip("triton")
+    from tokenformer.trainer import bootstrap
+
+    bootstrap()
     from tokenformer.trainer.validation import HeldOutLoss
 
     monkeypatch.setattr(HeldOutLoss, "measure", lambda self, model: {"val/loss": 1.0})
