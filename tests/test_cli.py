@@ -8,7 +8,7 @@ import pytest
 from tokenformer import __version__, cli
 from tokenformer.trainer import bootstrap
 
-VERBS = ("corpus", "prepare", "plan", "train", "report", "grow", "import", "doctor")
+VERBS = ("corpus", "prepare", "plan", "train", "report", "grow", "import", "export", "doctor")
 
 
 def test_help_names_every_verb(capsys):

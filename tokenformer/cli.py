@@ -62,9 +62,25 @@ def report(arguments: argparse.Namespace) -> None:
 
 
 def import_checkpoint(arguments: argparse.Namespace) -> None:
-    from tokenformer.conversion import official
+    from tokenformer.conversion import hugging_face, official
 
+    if hugging_face.is_hugging_face_model(arguments.source):
+        print(hugging_face.import_model(arguments.source, arguments.output))
+        return
     print(official.import_checkpoint(arguments.source, arguments.output, arguments.heads, arguments.context_length))
+
+
+def export(arguments: argparse.Namespace) -> None:
+    from tokenformer.conversion.export import export_checkpoint
+    from tokenformer.conversion.ladder import BABYLM_WORDS, export_ladder
+
+    source, output = arguments.source, arguments.output
+    if arguments.ladder:
+        words = tuple(arguments.words) or BABYLM_WORDS
+        lines = export_ladder(source, output, arguments.tokenizer, arguments.verify, words)
+    else:
+        lines = export_checkpoint(source, output, arguments.tokenizer, arguments.verify)
+    print("\n".join(lines))
 
 
 def grow(arguments: argparse.Namespace) -> None:
@@ -124,12 +140,34 @@ def _add_config_verb(verbs, name: str, function, help_text: str) -> None:
 
 
 def _add_import(verbs) -> None:
-    verb = verbs.add_parser("import", help="make a Nanotron checkpoint of a released one of the official Tokenformer")
-    verb.add_argument("source", type=Path, help="pytorch_model.bin, a .safetensors file, or a folder with one")
+    verb = verbs.add_parser(
+        "import",
+        help="make a Nanotron checkpoint of an export, a Hugging Face Llama or a released official Tokenformer",
+    )
+    verb.add_argument(
+        "source",
+        type=Path,
+        help="a Hugging Face folder; of the official: pytorch_model.bin, a .safetensors file, or a folder with one",
+    )
     verb.add_argument("output", type=Path, help="folder for the checkpoint, which does not exist yet")
-    verb.add_argument("--heads", type=int, help="attention heads; default: the released models', or width / 64")
-    verb.add_argument("--context-length", type=int, default=2048, help="longest context; 1024 for OpenWebText2 models")
+    verb.add_argument("--heads", type=int, help="official: heads; default: the released models', or width / 64")
+    verb.add_argument("--context-length", type=int, default=2048, help="official: 1024 for OpenWebText2")
     verb.set_defaults(function=import_checkpoint)
+
+
+def _add_export(verbs) -> None:
+    verb = verbs.add_parser(
+        "export", help="make a Hugging Face folder of a checkpoint, which loads without this package"
+    )
+    verb.add_argument("source", type=Path, help="RUN/checkpoints/STEP of any layout, or RUN for its newest")
+    verb.add_argument("output", type=Path, help="folder for the export, which does not exist yet")
+    verb.add_argument("--tokenizer", type=Path, help="its folder; default: that of the run's corpus")
+    verb.add_argument(
+        "--no-verify", dest="verify", action="store_false", help="do not compare the logits with Nanotron's model"
+    )
+    verb.add_argument("--ladder", action="store_true", help="all BabyLM revisions of a run: chck_1M, chck_2M, .., main")
+    verb.add_argument("--words", type=int, nargs="+", default=[], help="words seen of the revisions, for --ladder")
+    verb.set_defaults(function=export)
 
 
 def _add_grow(verbs) -> None:
@@ -158,6 +196,7 @@ def parser() -> argparse.ArgumentParser:
     verb.set_defaults(function=report)
     _add_grow(verbs)
     _add_import(verbs)
+    _add_export(verbs)
     verb = verbs.add_parser("doctor", help="versions, device, kernels, and what was repaired")
     verb.set_defaults(function=doctor)
     return top

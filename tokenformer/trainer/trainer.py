@@ -275,7 +275,9 @@ class TokenformerTrainer(DistributedTrainer):
         dist.barrier(self.parallel_context.world_pg)
         if self.is_writer:
             progress = self._progress(self.iteration_step)
-            record = CurriculumRecord(self.run.plan.fingerprint, self.consumed_train_samples, progress.complexity)
+            record = CurriculumRecord(
+                self.run.plan.fingerprint, self.consumed_train_samples, progress.complexity, progress.words
+            )
             checkpoint.write_records(written, self.growth_record, record)
             checkpoint.write_losses(written, self.losses.history)
             self.config.save_as_yaml(written / "config.yaml")
