@@ -32,6 +32,8 @@ def pairs_of(name: str, n: int, seed: int = 0, **parameters: Any) -> list[Minima
     """
     if name not in PAIRS:
         raise UserError(f"there are no minimal pairs of '{name}'; choose one of {', '.join(PAIRS)}")
+    if isinstance(n, bool) or not isinstance(n, int) or n < 0:
+        raise UserError(f"the number of pairs is {n!r}; set it to a whole number of 0 or more")
     return PAIRS[name](n, seed, **parameters)
 
 
@@ -45,6 +47,9 @@ def _formal(name: str, n: int, seed: int, **parameters: Any) -> list[MinimalPair
 def _code(n: int, seed: int, **parameters: Any) -> list[MinimalPair]:
     from tokenformer.data.code.pairs import code_pairs
 
+    unknown = [key for key in parameters if key != "source"]
+    if unknown:
+        raise UserError(f"minimal pairs of code have no parameter '{unknown[0]}'; they take: source")
     return code_pairs(n, seed, **parameters)
 
 

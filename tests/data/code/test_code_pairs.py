@@ -112,6 +112,12 @@ def test_too_few_functions():
         pairs_from(candidates_of(SourceText("f.py", FILE)), 100, seed=0)
 
 
+@pytest.mark.parametrize(("n", "parameters"), [(-1, {}), (1.5, {}), (1, {"depth": 3})])
+def test_arguments_that_do_not_hold(n, parameters):
+    with pytest.raises(UserError, match="set it to a whole number|they take: source"):
+        pairs_of("code", n, **parameters)
+
+
 def test_pairs_of_a_folder_without_python(tmp_path):
     with pytest.raises(UserError, match="0 functions give 0 of 1"):
         pairs_of("code", 1, source=tmp_path)

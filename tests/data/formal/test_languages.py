@@ -153,7 +153,7 @@ def test_no_automaton_of_fewer_states_would_do(machine):
 WRONG = [
     ("dyck", {"depth": 0}, "set it to a whole number of 1 or more"),
     ("dyck", {"depth": 9, "longest": 10}, "set longest to 18 or more, or depth to 5 or less"),
-    ("dyck", {"kinds": 1000}, "set it to 100 or less"),
+    ("dyck", {"kinds": 1000}, "set it to 50 or less"),
     ("dyck", {"dept": 3}, "did you mean 'depth'"),
     ("shuffle_dyck", {"depth": 9, "longest": 10}, "set longest to 18"),
     ("equal_counts", {"letters": 1}, "2 or more"),

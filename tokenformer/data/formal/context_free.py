@@ -45,7 +45,7 @@ class ContextFree(FormalLanguage):
         self._at_least(2, "letters")
         self._at_most(26, "letters")
         self._at_least(1, "longest")
-        self._at_most(200, "longest")
+        self._at_most(100, "longest")
         self._at_least(0, "machine")
         if not self.strata():
             raise UserError(

@@ -27,8 +27,8 @@ class Dyck(FormalLanguage):
 
     def __post_init__(self) -> None:
         self._at_least(1, "kinds", "depth")
-        self._at_most(100, "kinds", "depth")
-        self._at_most(1000, "longest")
+        self._at_most(50, "kinds", "depth")
+        self._at_most(400, "longest")
         self._at_least(2, "longest")
         if 2 * self.depth > self.longest:
             raise UserError(

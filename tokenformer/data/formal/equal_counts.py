@@ -27,7 +27,8 @@ class EqualCounts(FormalLanguage):
         self._at_least(2, "letters")
         self._at_most(26, "letters")
         self._at_least(1, "largest", "repeats")
-        self._at_most(1000, "largest", "repeats")
+        self._at_most(1000, "largest")
+        self._at_most(100, "repeats")
 
     def strata(self) -> list[Stratum]:
         return [Stratum(n, self.repeats, n**self.repeats - (n - 1) ** self.repeats) for n in range(1, self.largest + 1)]

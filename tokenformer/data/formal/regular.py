@@ -73,7 +73,7 @@ class Regular(FormalLanguage):
 
     def __post_init__(self) -> None:
         self._at_least(2, "states", "letters")
-        self._at_most(200, "states")
+        self._at_most(100, "states")
         self._at_most(26, "letters")
         self._at_least(1, "longest")
         self._at_most(1000, "longest")

@@ -28,9 +28,9 @@ class ShuffleDyck(FormalLanguage):
     def __post_init__(self) -> None:
         self._at_least(1, "kinds", "depth")
         self._at_most(8, "kinds")
-        self._at_most(20, "depth")
+        self._at_most(12, "depth")
         self._at_least(2, "longest")
-        self._at_most(400, "longest")
+        self._at_most(200, "longest")
         if 2 * self.depth > self.longest:
             raise UserError(
                 f"language 'shuffle_dyck': no string of {self.longest} symbols has {self.depth} open brackets; "
