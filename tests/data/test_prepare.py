@@ -200,7 +200,7 @@ def test_a_failure_midway_leaves_nothing(stand_in_measure, two_sources, tmp_path
 
 def test_a_failure_midway_keeps_the_corpus_that_was_there(prepared, two_sources, tmp_path, stand_in_measure):
     before = all_bytes(prepared.folder)
-    stand_in_measure.score_documents = lambda train, validation, **options: (np.full(len(train), np.nan), np.zeros(1))
+    stand_in_measure.scorer.on = lambda documents: np.full(len(documents), np.nan)
     with pytest.raises(RuntimeError, match="finite score"):
         prepare_corpus(options_for(two_sources, prepared.folder, overwrite=True))
     assert all_bytes(prepared.folder) == before

@@ -4,7 +4,7 @@ Linear, so that it can be explained: every feature adds its weight times its sta
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -177,7 +177,7 @@ def built_in_regressor(language: str) -> Regressor:
     return Regressor.open(REFERENCE_FOLDER / f"regressor_{language}.json")
 
 
-def learn_regressor(texts: list[str], language: str, parameters: RegressorParameters) -> ScoreFunction:
+def learn_regressor(texts: Iterable[str], language: str, parameters: RegressorParameters) -> ScoreFunction:
     if parameters.file is None:
         return built_in_regressor(language)
     regressor = Regressor.open(Path(parameters.file))
