@@ -295,3 +295,18 @@ def test_the_registered_measures_can_be_used(two_sources, tmp_path):
     corpus = PreparedCorpus.open(tmp_path / "out")
     assert corpus.measure_unit == curriculum.MEASURES["surprisal"].unit == report["complexity"]["unit"]
     assert np.isfinite(corpus.train.complexity).all()
+
+
+def test_scores_outlive_a_failure_after_them(two_sources, tmp_path, monkeypatch):
+    """The next run of the same documents finds the scores, and removes them when the corpus is whole."""
+    monkeypatch.setattr("tokenformer.data.corpus_scoring.FEW_CHUNKS", 0)
+    options = options_for(two_sources, tmp_path / "out", measure="lix")
+    with monkeypatch.context() as failing:
+        failing.setattr("tokenformer.data.prepare._get_tokenizer", lambda *arguments: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            prepare_corpus(options)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.scores", "texts"]
+    with monkeypatch.context() as scoring_fails:
+        scoring_fails.setattr("tokenformer.data.corpus_scoring.MeasureColumns.__call__", lambda *arguments: 1 / 0)
+        prepare_corpus(options)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "texts"]

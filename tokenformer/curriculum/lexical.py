@@ -25,8 +25,10 @@ class _OfRarity:
         self.language, self.measure = language, measure
 
     def __call__(self, documents: Documents) -> np.ndarray:
-        rarity = documents.of_vocabulary(lambda word: word_rarity_of(word, self.language), np.float64)
-        return self.measure(documents, rarity)
+        return self.measure(documents, documents.shared(("rarity", self.language), lambda: self._rarity(documents)))
+
+    def _rarity(self, documents: Documents) -> np.ndarray:
+        return documents.of_vocabulary(lambda word: word_rarity_of(word, self.language), np.float64)
 
 
 def _learn(measure: Callable[[Documents, np.ndarray], np.ndarray]) -> Learn:
