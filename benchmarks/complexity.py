@@ -30,7 +30,7 @@ from tokenformer.curriculum.graded_text import (
     passages,
     spread_choice,
 )
-from tokenformer.curriculum.regressor import FEATURES, Regressor
+from tokenformer.curriculum.regressor import Regressor
 from tokenformer.data.bible import TRANSLATIONS
 from tokenformer.errors import MissingExtraError
 
@@ -53,7 +53,7 @@ def needs_no_model(language: str) -> list[str]:
     return [name for name, measure in MEASURES.items() if measure.holds_for(language)]
 
 
-def cross_validated(graded: GradedText, language: str, features: Sequence[str] | None, monotone: bool) -> np.ndarray:
+def cross_validated(graded: GradedText, language: str, words: bool) -> np.ndarray:
     """float64[n]: each text's prediction by a regressor that was fitted without its group."""
     predictions = np.empty(len(graded.texts))
     for train, test in GroupKFold(FOLDS, shuffle=True, random_state=0).split(graded.texts, groups=graded.groups):
@@ -63,8 +63,7 @@ def cross_validated(graded: GradedText, language: str, features: Sequence[str] |
             language,
             unit="grade",
             trained_on="folds",
-            features=features,
-            monotone=monotone,
+            words=words,
         )
         predictions[test] = regressor(analysed([graded.texts[row] for row in test]))
     return predictions
@@ -75,8 +74,8 @@ def scored(graded: GradedText, language: str, fitted_here: bool) -> Iterator[tup
     for name in needs_no_model(language):
         mark = " (fitted on these texts)" if fitted_here and name == "regressor" else ""
         yield name + mark, score(graded.texts, language, name)
-    yield "regressor, cross-validated", cross_validated(graded, language, FEATURES[language], monotone=False)
-    yield "regressor, no negative weight, cross-validated", cross_validated(graded, language, None, monotone=True)
+    yield "regressor of features and words, cross-validated", cross_validated(graded, language, words=True)
+    yield "regressor of features alone, cross-validated", cross_validated(graded, language, words=False)
 
 
 def cut_to_equal_length(levels: Sequence[str]) -> list[str]:

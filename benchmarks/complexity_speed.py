@@ -4,9 +4,10 @@
 
 The text is the shared English corpora, read again and again in another order of documents until there is enough of it.
 One core is measured by the process's own CPU time once packages and their tables are loaded, reading of the file
-included and with no words remembered of earlier text; several processes by the clock. textstat and textdescriptives (`pip install textstat
-textdescriptives`) are measured where they are installed, on the first documents, because they are slow; what they
-compute is named in the table. textdescriptives gets a blank spaCy pipeline with a sentence splitter, its fastest way.
+included and with no words remembered of earlier text; several processes by the clock. textstat and textdescriptives
+(`pip install textstat textdescriptives`) are measured where they are installed, on less text, because they are slow;
+what they compute is named in the table. textdescriptives gets a blank spaCy pipeline with a sentence splitter, which is
+its fastest way.
 """
 
 import argparse
