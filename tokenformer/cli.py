@@ -50,6 +50,7 @@ def code_corpus(arguments: argparse.Namespace) -> None:
 
 
 def prepare(arguments: argparse.Namespace) -> None:
+    from tokenformer.data.corpus_scoring import available_processes
     from tokenformer.data.prepare import PrepareOptions, prepare_corpus
     from tokenformer.data.reading import InputSource
 
@@ -66,6 +67,7 @@ def prepare(arguments: argparse.Namespace) -> None:
         validation_share=arguments.validation_share,
         seed=arguments.seed,
         overwrite=arguments.overwrite,
+        processes=arguments.processes or available_processes(),
         command=arguments.command_line,
     )
     prepare_corpus(options)
@@ -177,6 +179,7 @@ def _add_prepare(verbs) -> None:
     verb.add_argument("--validation-share", type=float, default=0.02, help="held out when --validation is not given")
     verb.add_argument("--seed", type=int, default=0, help="of the choice of held-out documents")
     verb.add_argument("--overwrite", action="store_true", help="replace an existing output")
+    verb.add_argument("--processes", type=int, help="that score complexity; default: one for each processor")
     verb.set_defaults(function=prepare)
 
 
