@@ -92,6 +92,7 @@ def the_base_model_and_the_classifier_load(folder):
         classifier, report = load("AutoModelForSequenceClassification", folder, name, num_labels=3)
         assert set(report["missing_keys"]) == {"score.weight"}
         assert classifier(ids).logits.shape == (2, 3)
+        close(classifier.model(ids).last_hidden_state, states[-1])
 
 
 def the_classifier_reads_the_last_token_of_each_text(folder):
