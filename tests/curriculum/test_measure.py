@@ -52,11 +52,11 @@ def measures_of(language: str) -> dict:
     """Name -> scorer, fitted on the ladder where it learns; measures whose package is not installed are left out."""
     scorers = {}
     for name, measure in MEASURES.items():
-        if measure.holds_for(language):
+        if measure.holds_for(language) and not measure.needs_model:
             try:
                 scorers[name] = measure.fit(LADDERS[language], language)
             except MissingExtraError:
-                assert name in ("word_rarity", "vocabulary_rarity", "rare_words", "regressor", "dependency_distance")
+                assert name in ("word_rarity", "vocabulary_rarity", "rare_words", "regressor")
     return scorers
 
 

@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 
 from tokenformer.curriculum.compression import COMPRESSION
+from tokenformer.curriculum.dependency import DEPENDENCY_DISTANCE
 from tokenformer.curriculum.diversity import MATTR, MTLD
 from tokenformer.curriculum.ensemble import ENSEMBLE
 from tokenformer.curriculum.language import AUTOMATIC, certain_language
 from tokenformer.curriculum.lexical import RARE_WORDS, VOCABULARY_RARITY, WORD_RARITY
 from tokenformer.curriculum.measure import ARTIFICIAL, Measure
+from tokenformer.curriculum.model_loss import LOSS_GAP, PERPLEXITY
 from tokenformer.curriculum.nesting import IDENTIFIER_ENTROPY, NESTING_DEPTH
 from tokenformer.curriculum.readability import COLEMAN_LIAU, FLESCH_KINCAID, FLESCH_KINCAID_SWEDISH, LIX
 from tokenformer.curriculum.regressor import REGRESSOR
@@ -39,6 +41,9 @@ MEASURES: dict[str, Measure] = {
         COMPRESSION,
         NESTING_DEPTH,
         IDENTIFIER_ENTROPY,
+        DEPENDENCY_DISTANCE,
+        PERPLEXITY,
+        LOSS_GAP,
     )
 }
 
