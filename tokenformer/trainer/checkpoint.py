@@ -46,11 +46,12 @@ class GrowthRecord:
 
 @dataclass
 class CurriculumRecord:
-    """Where a run stands in its sample plan."""
+    """Where a run stands in its sample plan; checkpoints of older versions do not tell the words seen."""
 
     plan: str
     samples: int
     complexity: float
+    words: float | None = None
 
 
 def write_records(folder: Path, growth: GrowthRecord, curriculum: CurriculumRecord) -> None:
