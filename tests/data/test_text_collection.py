@@ -1,3 +1,5 @@
+import gzip
+
 import pytest
 
 from tokenformer.data.prepare import PrepareOptions, prepare_corpus
@@ -22,6 +24,12 @@ def test_files_and_folders_are_read_each_time_anew(two_sources):
     assert len(list(open_collection([str(two_sources / "easy.txt")], unit="file"))) == 1
 
 
+def test_the_size_is_known_beforehand_where_it_can_be(two_sources):
+    assert open_collection([str(two_sources)]).size == sum(file.stat().st_size for file in two_sources.iterdir())
+    (two_sources / "packed.txt.gz").write_bytes(gzip.compress(b"a cat"))
+    assert open_collection([str(two_sources)]).size is None
+
+
 def test_a_prepared_corpus_gives_its_documents_back(stand_in_measure, two_sources, tmp_path):
     options = PrepareOptions([InputSource(two_sources)], tmp_path / "out", vocabulary_size=300, validation_share=0.2)
     prepare_corpus(options)
@@ -29,6 +37,7 @@ def test_a_prepared_corpus_gives_its_documents_back(stand_in_measure, two_source
     documents = {(document.text, document.source) for document in collection.read()}
     assert documents == {(document.text, document.source) for document in open_collection([str(two_sources)]).read()}
     assert collection.corpus.measure == "surprisal"
+    assert collection.size == sum(len(text.encode()) for text in collection)
     with pytest.raises(UserError, match="one prepared corpus is looked at"):
         open_collection([str(tmp_path / "out"), str(two_sources)])
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from tokenformer.data.corpus import MANIFEST_FILE, SPLITS, PreparedCorpus
 from tokenformer.data.reading import Document, InputSource, Unit, read_documents
-from tokenformer.data.source_files import SUFFIXES
+from tokenformer.data.reading_report import ReadingReport
+from tokenformer.data.source_files import SUFFIXES, list_source_files
 from tokenformer.data.tokenizer import load_tokenizer
 from tokenformer.errors import UserError
 
@@ -24,12 +25,14 @@ class TextCollection:
         read: starts reading from the beginning.
         is_quoted: whether the texts were given as they are.
         corpus: the prepared corpus that they are from, if they are.
+        size: of all texts in bytes, about; None where that is not known before they are read.
     """
 
     title: str
     read: Callable[[], Iterator[Document]]
     is_quoted: bool = False
     corpus: PreparedCorpus | None = None
+    size: int | None = None
 
     def __iter__(self) -> Iterator[str]:
         return (document.text for document in self.read())
@@ -56,7 +59,7 @@ def open_collection(words: Sequence[str], unit: Unit = "paragraph", text_field: 
             raise UserError(f"{paths[0]} and others: one prepared corpus is looked at at a time")
         return of_prepared_corpus(PreparedCorpus.open(paths[0]))
     inputs = [InputSource(path) for path in paths]
-    return TextCollection(", ".join(words), lambda: read_documents(inputs, unit, text_field))
+    return TextCollection(", ".join(words), lambda: read_documents(inputs, unit, text_field), size=_size(inputs))
 
 
 def of_prepared_corpus(corpus: PreparedCorpus) -> TextCollection:
@@ -70,7 +73,16 @@ def of_prepared_corpus(corpus: PreparedCorpus) -> TextCollection:
                 *tokens, _end = table.shards.document_tokens(index).tolist()
                 yield Document(tokenizer.decode(tokens), corpus.sources[source])
 
-    return TextCollection(str(corpus.folder), read, corpus=corpus)
+    size = sum(int(getattr(corpus, split).bytes.sum()) for split in SPLITS)
+    return TextCollection(str(corpus.folder), read, corpus=corpus, size=size)
+
+
+def _size(inputs: Sequence[InputSource]) -> int | None:
+    """Of the files; they say nothing of the text where they are compressed."""
+    files = list_source_files(inputs, ReadingReport())
+    if any(file.compressed or file.suffix == ".parquet" for file in files):
+        return None
+    return sum(file.path.stat().st_size for file in files)
 
 
 def _refuse_missing_path(word: str) -> None:

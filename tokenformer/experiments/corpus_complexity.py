@@ -150,7 +150,7 @@ def score_collection(collection: TextCollection, options: ScoreOptions) -> Corpu
     )
     watched = _Watched()
     with progress_steps() as step:
-        scores = scoring.score(watched.passing(collection.read()), step("scoring"))
+        scores = scoring.score(watched.passing(collection.read()), step("scoring", total=collection.size))
         if not len(scores):
             raise UserError(f"there is no document in {collection.title}")
         texts = _texts_at_the_ends(collection, scores, step("reading the ends again"))
