@@ -17,7 +17,7 @@ from tokenformer.curriculum.nesting import IDENTIFIER_ENTROPY, NESTING_DEPTH
 from tokenformer.curriculum.readability import COLEMAN_LIAU, FLESCH_KINCAID, FLESCH_KINCAID_SWEDISH, LIX
 from tokenformer.curriculum.regressor import REGRESSOR
 from tokenformer.curriculum.structure import LONGEST_SENTENCE, SENTENCE_LENGTH, WORD_LENGTH
-from tokenformer.curriculum.surprisal import SURPRISAL
+from tokenformer.curriculum.surprisal import SURPRISAL, VOCABULARY_SURPRISAL
 from tokenformer.errors import UserError
 
 MEASURES: dict[str, Measure] = {
@@ -26,6 +26,7 @@ MEASURES: dict[str, Measure] = {
         ENSEMBLE,
         REGRESSOR,
         SURPRISAL,
+        VOCABULARY_SURPRISAL,
         LIX,
         FLESCH_KINCAID,
         FLESCH_KINCAID_SWEDISH,
