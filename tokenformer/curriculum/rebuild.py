@@ -68,7 +68,7 @@ READERS = {"03_readers_grade1-2": 1.5, "04_readers_grade3-4": 3.5, "08_readers_g
 READER_PASSAGE_WORDS, MOST_READER_PASSAGES = 170, 300
 
 
-FEW_FEATURES = ("surprisal", "sentence_length", "longest_sentence", "word_length", "rare_words")
+FEW_FEATURES = ("vocabulary_surprisal", "sentence_length", "longest_sentence", "word_length", "rare_words")
 """What carries over from school readers and news to other text; more features fit these better, and others worse."""
 
 
