@@ -278,3 +278,15 @@ def test_a_llama_keeps_its_size(plan):
 
 def test_a_measured_rate_is_a_rate():
     assert 0 < plan_table.measured_flops_per_second(rows=4, hidden=8, tokens=8) < 1e16
+
+
+def test_score_shows_the_path_of_a_run(repository, assignments, tmp_path, capsys):
+    """`tokenformer score RUN.yaml`: the run's corpus by its own measure, and the plan's complexity on the page."""
+    pytest.importorskip("matplotlib")
+    words = [word for assignment in assignments() for word in ("--set", assignment)]
+    config = str(repository / "configs" / "tokenformer.yaml")
+    assert cli.main(["score", config, *words, "--html", str(tmp_path / "page.html")]) == 0
+    assert "lix, in LIX points" in capsys.readouterr().out
+    assert "Planned path of complexity" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert cli.main(["score", config, *words, "--measure", "mtld"]) == 2
+    assert "reads its corpus by the measure 'lix'" in capsys.readouterr().err
