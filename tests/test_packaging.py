@@ -36,6 +36,11 @@ NEED_NANOTRON = {
     "tokenformer.trainer.validation",
 }
 NEED_TRITON = {"tokenformer.kernels.triton_rows"}
+NEED_TRANSFORMERS = {
+    "tokenformer.hf.configuration_tokenformer",
+    "tokenformer.hf.layers_tokenformer",
+    "tokenformer.hf.modeling_tokenformer",
+}
 
 
 def folder_of(package: str) -> Path:
@@ -112,17 +117,17 @@ def test_without_nanotron_all_modules_import_but_those_made_of_it(tmp_path):
 
 
 def test_without_triton_all_modules_import_but_the_one_made_of_it(tmp_path):
-    light = [name for name in source_files() if name not in NEED_NANOTRON]
+    light = [name for name in source_files() if name not in NEED_NANOTRON | NEED_TRANSFORMERS]
     assert run(BLOCK_EACH, "triton", " ".join(light), cwd=tmp_path).split() == ["triton", *NEED_TRITON]
 
 
 def test_without_any_one_of_the_optional_packages_they_all_import(tmp_path):
-    light = [name for name in source_files() if name not in NEED_NANOTRON | NEED_TRITON]
+    light = [name for name in source_files() if name not in NEED_NANOTRON | NEED_TRITON | NEED_TRANSFORMERS]
     assert run(BLOCK_EACH, " ".join(OPTIONAL), " ".join(light), cwd=tmp_path).splitlines() == OPTIONAL
 
 
 def test_without_all_optional_packages_and_without_network_every_module_imports(tmp_path):
-    names = [name for name in source_files() if name not in NEED_TRITON]
+    names = [name for name in source_files() if name not in NEED_TRITON | NEED_TRANSFORMERS]
     assert run(BLOCK_ALL, " ".join(OPTIONAL), " ".join(names), cwd=tmp_path).split() == []
 
 

@@ -59,8 +59,9 @@ def test_the_commands_on_your_own_text(own_text, repository):
         verbs.append(verb)
         extra = settings() if verb in ("plan", "train") else []
         run([str(BIN / program), verb, *words, *extra], own_text)
-    assert verbs == ["prepare", "plan", "train", "report", "doctor"]
+    assert verbs == ["prepare", "plan", "train", "report", "export", "doctor"]
     assert (own_text / "runs" / "mine" / "report.html").exists()
+    assert (own_text / "exports" / "mine" / "model.safetensors").exists()
 
 
 def test_make_demo_and_the_llama_baseline(tmp_path, repository):

@@ -3,6 +3,7 @@
 import keyword
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,7 +101,7 @@ def _entropy(code: str) -> float:
     return float(-(shares * np.log2(shares)).sum()) + 0.0
 
 
-def _learn_nesting_depth(train_texts: list[str], language: str, parameters: object) -> NestingDepth:
+def _learn_nesting_depth(train_texts: Iterable[str], language: str, parameters: object) -> NestingDepth:
     return NestingDepth(language)
 
 

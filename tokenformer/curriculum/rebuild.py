@@ -112,6 +112,7 @@ def english_regressor(folder: Path) -> Regressor:
         unit="standard deviations of graded text",
         features=FEW_FEATURES,
         trained_on="school readers of grades 1 to 8 (public domain); OneStopEnglish (Vajjala & Lučić 2018, CC BY-SA)",
+        version=2,
     )
 
 
@@ -125,6 +126,7 @@ def swedish_regressor(folder: Path) -> Regressor:
         "sv",
         unit="COCTAILL level (0 beginners, 1 intermediate, 2 advanced)",
         trained_on="sentences of COCTAILL (Volodina et al. 2014) in DaLAJ-GED (Språkbanken Text, CC BY 4.0)",
+        version=2,
     )
 
 

@@ -1,7 +1,7 @@
 """Mean word surprisal under a bigram model of the simplest text."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,13 +65,14 @@ class SurprisalFunction:
     """
 
     model: BigramModel
-    reference_digests: frozenset[bytes] = frozenset()
+    reference_digests: tuple[bytes, ...] = ()
 
     def __call__(self, documents: Documents) -> np.ndarray:
         stream = self.model.read(documents)
         left_out = np.zeros(len(documents), dtype=bool)
         if self.reference_digests:
-            left_out = np.array([_digest(text) in self.reference_digests for text in documents.texts], dtype=bool)
+            members = frozenset(self.reference_digests)
+            left_out = np.array([_digest(text) in members for text in documents.texts], dtype=bool)
         return documents.means(self.model.surprisal(stream, left_out))
 
 
@@ -85,7 +86,7 @@ class BuiltInSurprisal:
         return SurprisalFunction(built_in_reference(self.language).model)(documents)
 
 
-def learn_surprisal(texts: list[str], language: str, parameters: SurprisalParameters) -> ScoreFunction:
+def learn_surprisal(texts: Iterable[str], language: str, parameters: SurprisalParameters) -> ScoreFunction:
     """The built-in model, or one fitted on `parameters.reference_texts`, or on the simplest share of `texts`.
 
     Texts that occur more than once count once.
@@ -97,7 +98,7 @@ def learn_surprisal(texts: list[str], language: str, parameters: SurprisalParame
     else:
         reference = list(dict.fromkeys(map(normalise, parameters.reference_texts)))
     vocabulary, stream = numbered_words(reference)
-    return SurprisalFunction(BigramModel.fit(vocabulary, stream), frozenset(map(_digest, reference)))
+    return SurprisalFunction(BigramModel.fit(vocabulary, stream), tuple(sorted(map(_digest, reference))))
 
 
 def simplest_texts(texts: list[str], share: float, core: float) -> list[str]:

@@ -21,6 +21,7 @@ from tokenformer.model.flops import model_size
 from tokenformer.trainer import checkpoint
 from tokenformer.trainer.checkpoint import CurriculumRecord, GrowthEvent
 from tokenformer.trainer.dataloader import training_batches
+from tokenformer.trainer.freed_memory import keep_freed_memory
 from tokenformer.trainer.live_growth import follow_schedule, grow
 from tokenformer.trainer.live_state import stages_by_name, unwrapped
 from tokenformer.trainer.loss_recorder import LossRecorder
@@ -321,6 +322,8 @@ def train(run: PreparedRun, start: StartingPoint) -> None:
     """Trains in this process, which is one of those that `torchrun` started or the only one."""
     from tokenformer.trainer.cpu_host import ensure_process_group
 
+    if not torch.cuda.is_available():
+        keep_freed_memory()
     ensure_process_group()
     if os.environ.get("RANK", "0") == "0":
         write_run_files(run, start.resolved_config)
