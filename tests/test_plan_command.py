@@ -240,6 +240,14 @@ def test_a_budget_in_words_makes_the_steps(plan, run_of, words):
         ({"curriculum.budget.max_epochs": 0}, "max_epochs is 0; it must be 1 or more"),
         ({"curriculum.mixture": {"other": 1}}, "give a share to each source of the corpus, text; 0 leaves one out"),
         ({"curriculum.context_length": [{"length": 7}]}, "7 does not divide tokens.sequence_length 16"),
+        (
+            {
+                "parallelism.tp_mode": "REDUCE_SCATTER",
+                "parallelism.tp": 2,
+                "curriculum.context_length": [{"length": 1, "until": 0.5}, {"length": 16}],
+            },
+            "curriculum.context_length 1 cannot be split over parallelism.tp 2",
+        ),
         ({"curriculum.selections": [{"name": "best"}]}, "must be a section with a name, one of: complexity_window"),
     ],
 )

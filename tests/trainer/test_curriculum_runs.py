@@ -95,7 +95,9 @@ def test_it_resumes_to_bit_identical_weights(grown, command_line, tmp_path):
     assert_same_end(stopped, run)
 
 
-@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS.keys())
+@pytest.mark.parametrize(
+    "model", [pytest.param((), id="tokenformer", marks=pytest.mark.slow), pytest.param(LLAMA, id="llama")]
+)
 def test_pipeline_stages_take_every_context(train_here, tiny_config, tmp_path, model):
     settings = (*model, *NO_CHECKPOINTS, CONTEXT, "tokens.train_steps=6", GROWS_BY_STEPS.replace("5, 9", "3"))
     settings += ("curriculum.smoothing=0.5",)
