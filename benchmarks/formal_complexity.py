@@ -3,7 +3,8 @@
     python -m benchmarks.formal_complexity [--documents 1900] [--seed 0]
 
 For each language and measure, Spearman's rank correlation of score and difficulty over strings that are drawn evenly
-over the difficulties; 0 where the measure gives all strings one score. Of a^n b^n c^n, three strings make a document.
+over the difficulties; 0 where the measure gives all strings one score. Strings of a^n b^n c^n stand three in a
+document.
 """
 
 import argparse
