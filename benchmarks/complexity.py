@@ -50,7 +50,7 @@ def table(title: str, header: Row, rows: Iterator[Row]) -> None:
 
 def needs_no_model(language: str) -> list[str]:
     """Measures of a language that need nothing but the text."""
-    return [name for name, measure in MEASURES.items() if measure.holds_for(language)]
+    return [name for name, measure in MEASURES.items() if measure.holds_for(language) and not measure.needs_model]
 
 
 def cross_validated(graded: GradedText, language: str, words: bool) -> np.ndarray:

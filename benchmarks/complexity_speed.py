@@ -25,6 +25,7 @@ import numpy as np
 from benchmarks.machine import device_name
 from tokenformer.curriculum import MEASURES
 from tokenformer.curriculum.scoring import default_measure
+from tokenformer.curriculum.surprisal import SURPRISAL
 from tokenformer.data.corpus_scoring import CorpusScoring, MeasureColumns, available_processes
 from tokenformer.data.reading import InputSource, read_documents
 
@@ -37,11 +38,9 @@ def heuristics() -> list[str]:
     return [
         measure.name
         for measure in MEASURES.values()
-        if measure.holds_for("en") and not measure.is_composite and measure.name not in ("surprisal", *NEED_MODELS)
+        if measure.holds_for("en")
+        and not (measure.is_composite or measure.needs_model or measure.name == SURPRISAL.name)
     ]
-
-
-NEED_MODELS = ("dependency_distance", "perplexity", "loss_gap")
 
 
 def write_text(data: Path, megabytes: float, file: Path) -> None:

@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "growth": {"errors", "config", "model.config"},
     "model": {"errors", "config", "kernels"},
     "evaluation": {"errors", "config", "data"},
-    "experiments": {"errors", "data"},
+    "experiments": {"errors", "curriculum", "data"},
     "trainer": {"errors", "config", "curriculum", "data", "evaluation", "growth", "kernels", "model"},
     "conversion": {"errors", "config", "data", "experiments", "growth", "hf", "model", "trainer"},
     "hf": set(),

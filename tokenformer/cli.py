@@ -54,24 +54,55 @@ def prepare(arguments: argparse.Namespace) -> None:
     from tokenformer.data.prepare import PrepareOptions, prepare_corpus
     from tokenformer.data.reading import InputSource
 
+    measure, parameters = _measure(arguments)
     options = PrepareOptions(
         inputs=[InputSource.parse(text) for text in arguments.inputs],
         output=arguments.output,
         unit=arguments.unit,
         text_field=arguments.text_field,
         language=arguments.language,
-        measure=arguments.measure,
+        measure=measure,
+        measure_parameters=parameters,
         tokenizer=arguments.tokenizer,
         vocabulary_size=arguments.vocabulary_size,
         validation_inputs=[InputSource.parse(text) for text in arguments.validation],
         validation_share=arguments.validation_share,
         seed=arguments.seed,
         overwrite=arguments.overwrite,
-        processes=arguments.processes or available_processes(),
+        processes=arguments.processes or (1 if parameters else available_processes()),
         command=arguments.command_line,
     )
     prepare_corpus(options)
     print((arguments.output / "report.txt").read_text(encoding="utf-8"), end="")
+
+
+def score(arguments: argparse.Namespace) -> None:
+    from tokenformer.data.text_collection import of_prepared_corpus, open_collection
+    from tokenformer.experiments.complexity_report import ScoreOptions, report_complexity
+
+    run = None
+    if len(arguments.texts) == 1 and arguments.texts[0].endswith((".yaml", ".yml")):
+        from tokenformer.trainer.prepared_run import PreparedRun
+
+        run = PreparedRun.from_file(Path(arguments.texts[0]), arguments.set)
+    collection = (
+        of_prepared_corpus(run.corpus)
+        if run
+        else open_collection(arguments.texts, arguments.unit, arguments.text_field)
+    )
+    measure, parameters = _measure(arguments)
+    processes = arguments.processes or (1 if parameters else None)
+    options = ScoreOptions(arguments.language, measure, parameters, processes=processes)
+    print(report_complexity(collection, options, arguments.html, run.plan if run else None))
+
+
+def _measure(arguments: argparse.Namespace) -> tuple[str | None, dict]:
+    """The complexity measure asked for, and its parameters; trained models are the only ones."""
+    if arguments.reference is None and arguments.weak is None:
+        return arguments.measure, {}
+    from tokenformer.trainer.checkpoint_losses import measure_of_models
+
+    return measure_of_models(arguments.measure, arguments.reference, arguments.weak, arguments.reference_tokenizer)
 
 
 def plan(arguments: argparse.Namespace) -> None:
@@ -174,7 +205,7 @@ def _add_prepare(verbs) -> None:
     verb.add_argument("--unit", choices=("line", "paragraph", "file"), default="paragraph", help="what a document is")
     verb.add_argument("--text-field", default="text", help="field of .jsonl and column of .parquet with the text")
     verb.add_argument("--language", default="en", help="en or sv, another code, code or formal")
-    verb.add_argument("--measure", help="of complexity; default: surprisal, for code and formal nesting_depth")
+    _add_measure(verb, default="surprisal, for code and formal nesting_depth")
     verb.add_argument("--tokenizer", type=Path, help="a Hugging Face tokenizer folder; one is trained when not given")
     verb.add_argument("--vocabulary-size", type=int, default=4096, help="of the tokenizer that is trained")
     verb.add_argument("--validation", nargs="*", default=[], metavar="PATH", help="held-out documents")
@@ -183,6 +214,26 @@ def _add_prepare(verbs) -> None:
     verb.add_argument("--overwrite", action="store_true", help="replace an existing output")
     verb.add_argument("--processes", type=int, help="that score complexity; default: one for each processor")
     verb.set_defaults(function=prepare)
+
+
+def _add_measure(verb, default: str) -> None:
+    verb.add_argument("--measure", help=f"complexity measure, see docs/complexity.md; default: {default}")
+    verb.add_argument("--reference", type=Path, metavar="CHECKPOINT", help="model of the measure perplexity")
+    verb.add_argument("--weak", type=Path, metavar="CHECKPOINT", help="a weaker model: with --reference, loss_gap")
+    verb.add_argument("--reference-tokenizer", type=Path, help="of both models; default: that of their runs' corpus")
+
+
+def _add_score(verbs) -> None:
+    verb = verbs.add_parser("score", help="how hard a sentence, files, a prepared corpus or a run's text is")
+    verb.add_argument("texts", nargs="+", metavar="TEXT", help="quoted text, files and folders, or a run's YAML")
+    verb.add_argument("--language", default="auto", help="en, sv, another code, code or formal; auto finds out")
+    _add_measure(verb, default="the corpus's own, ensemble, or nesting_depth")
+    verb.add_argument("--unit", choices=("line", "paragraph", "file"), default="paragraph", help="what a document is")
+    verb.add_argument("--text-field", default="text", help="field of .jsonl and column of .parquet with the text")
+    verb.add_argument("--html", type=Path, metavar="OUT", help="write a page with pictures and the documents to read")
+    verb.add_argument("--processes", type=int, help="that score at the same time; default: one for each processor")
+    verb.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of a run's YAML")
+    verb.set_defaults(function=score)
 
 
 def _add_config_verb(verbs, name: str, function, help_text: str) -> None:
@@ -242,6 +293,7 @@ def parser() -> argparse.ArgumentParser:
     verbs = top.add_subparsers(title="verbs", required=True, metavar="VERB")
     _add_corpus(verbs)
     _add_prepare(verbs)
+    _add_score(verbs)
     _add_config_verb(verbs, "plan", plan, "print the stages of a run before anything is trained")
     _add_config_verb(verbs, "train", train, "train, or go on where the run stopped")
     verb = verbs.add_parser("report", help="table, picture and page of a run, beside n-gram baselines")

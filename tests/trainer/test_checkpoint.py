@@ -68,6 +68,7 @@ def test_curriculum_json_tells_the_position_in_the_plan(reference, tiny_config):
             "samples": 4 * step,
             "complexity": run.progress(step, []).complexity,
             "words": run.progress(step, []).words,
+            "rung": None,
         }
 
 

@@ -64,7 +64,7 @@ def rungs(run: RunRecord, words: tuple[int, ...]) -> tuple[list[Rung], list[str]
         else:
             missing.append(
                 f"{revision_name(target)} is missing: the nearest checkpoint, of step {nearest.name}, has seen "
-                f"{checkpoints[nearest]:,.0f} words; train with a smaller checkpoints.checkpoint_interval"
+                f"{checkpoints[nearest]:,.0f} words; train with checkpoints.babylm_ladder: true"
             )
     return found, missing
 

@@ -59,6 +59,7 @@ class Measure:
             a formula ignore the training texts (`formula`).
         parameters: dataclass of what the user may set.
         is_composite: whether it is made of other measures.
+        needs_model: whether it needs a parser or a trained model beside the text.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Measure:
     learn: Learn
     parameters: type = NoParameters
     is_composite: bool = False
+    needs_model: bool = False
 
     def holds_for(self, language: str) -> bool:
         return language in self.languages or (NATURAL in self.languages and language not in ARTIFICIAL)

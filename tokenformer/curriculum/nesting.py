@@ -26,7 +26,7 @@ class NestingDepth:
     The depth of a character is the number of brackets around it, its own included if it is one; closing brackets that
     match nothing are passed over. In code the characters of a line are at least as deep as the line is indented (in
     levels: every larger indentation opens one), and strings and comments are left out. Doubling a text with balanced
-    brackets does not change it.
+    brackets and closed quotation marks does not change it.
     """
 
     language: str

@@ -26,6 +26,7 @@ MOST_DEVIATIONS = 4.0
 FEATURES = {
     language: (
         "surprisal",
+        "vocabulary_surprisal",
         "lix",
         *formulas,
         "sentence_length",

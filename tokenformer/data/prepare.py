@@ -2,10 +2,10 @@
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 
@@ -39,6 +39,8 @@ class PrepareOptions:
     language: str = "en"
     measure: str | None = None
     """Complexity measure, a key of `tokenformer.curriculum.MEASURES`; None is `default_measure`."""
+    measure_parameters: Mapping[str, Any] = field(default_factory=dict)
+    """Of the measure, such as the model of `perplexity`."""
     tokenizer: Path | None = None
     """A tokenizer to use as it is; without one, a tokenizer of `vocabulary_size` is trained on the training split."""
     vocabulary_size: int = 4096
@@ -206,7 +208,8 @@ def _get_tokenizer(options: PrepareOptions, texts: list[str], folder: Path, step
 def default_measure(language: str) -> str:
     """Surprisal, but for code and formal languages the depth of nesting.
 
-    Surprisal says little of their difficulty (Spearman correlation over 1900 strings: Dyck .68, arithmetic .01).
+    Surprisal says little of their difficulty: rank correlation .67 for Dyck, .02 for arithmetic
+    (benchmarks/formal_complexity.py).
     """
     from tokenformer.curriculum.measure import ARTIFICIAL
 
@@ -226,7 +229,9 @@ def _score(options: PrepareOptions, reading: _Reading, step: Step) -> dict[str, 
     from tokenformer.curriculum.scoring import find_measure
 
     step(f"fitting {options.measure}")
-    scorer = find_measure(options.measure).fit(reading.splits["train"].texts, options.language)
+    scorer = find_measure(options.measure).fit(
+        reading.splits["train"].texts, options.language, **options.measure_parameters
+    )
     scores = {}
     for split, texts in ((split, reading.splits[split].texts) for split in SPLITS):
         advance = step(f"scoring complexity of {split} ({options.measure})", total=sum(map(len, texts)))
@@ -260,6 +265,7 @@ def _report(options: PrepareOptions, reading: _Reading, tokenizer: Tokenizer, en
             "measure": options.measure,
             "unit": _measure_unit(options.measure),
             "language": options.language,
+            "parameters": {key: str(value) for key, value in options.measure_parameters.items()},
         },
         command=options.command,
     )
