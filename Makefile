@@ -33,6 +33,7 @@ demo: $(DATA)/bible-prepared
 
 # What the BabyLM pipelines pin, beside the newer one of the environment: tests load exports in both.
 $(VENV)/transformers-4: $(VENV)/.installed
+	rm -rf $@.partial
 	$(BIN)/pip install --quiet --no-deps --target $@.partial \
 		transformers==4.51.3 tokenizers==0.21.4 huggingface_hub==0.36.2
 	rm -rf $@
