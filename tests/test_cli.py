@@ -56,6 +56,9 @@ MISTAKES = {
     "no input": (["prepare", "nowhere", "--output", "out"], "nowhere"),
     "no text": (["prepare", "EMPTY", "--output", "out"], "no document"),
     "no such measure": (["prepare", "EMPTY", "--output", "out", "--measure", "length"], "surprisal"),
+    "no checkpoint to export": (["export", "nowhere", "out", "--no-verify"], "is no checkpoint"),
+    "no run for a ladder": (["export", "--ladder", "nowhere", "out", "--no-verify"], "is not the folder of a run"),
+    "words without a ladder": (["export", "nowhere", "out", "--words", "1000"], "give --ladder too"),
     "no such tokenizer": (["prepare", "EMPTY", "--output", "out", "--tokenizer", "nowhere"], "nowhere"),
 }
 

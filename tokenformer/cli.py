@@ -140,6 +140,8 @@ def export(arguments: argparse.Namespace) -> None:
     from tokenformer.conversion.ladder import BABYLM_WORDS, export_ladder
 
     source, output = arguments.source, arguments.output
+    if arguments.words and not arguments.ladder:
+        raise UserError("--words chooses the revisions of a ladder: give --ladder too")
     if arguments.ladder:
         words = tuple(arguments.words) or BABYLM_WORDS
         lines = export_ladder(source, output, arguments.tokenizer, arguments.verify, words)

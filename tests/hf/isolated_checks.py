@@ -92,6 +92,7 @@ def the_base_model_and_the_classifier_load(folder):
         classifier, report = load("AutoModelForSequenceClassification", folder, name, num_labels=3)
         assert set(report["missing_keys"]) == {"score.weight"}
         assert classifier(ids).logits.shape == (2, 3)
+        close(classifier.model(ids).last_hidden_state, states[-1])
 
 
 def the_classifier_reads_the_last_token_of_each_text(folder):
@@ -221,25 +222,27 @@ def the_tokenizer_is_the_trained_one(folder):
 
 
 def finetuning_as_babylm_2025_does(folder):
-    """A head on `AutoModel`, a square causal mask, and the state of the last token; a made task of two labels."""
+    """A head on `AutoModel` reads the last state of texts padded on the left; a made task of two labels.
+
+    Where the pipeline is told that the model is causal, its mask is square.
+    """
     import torch
 
     torch.manual_seed(0)
-    for name in ("tokenformer", "llama"):
-        tokenizer = tokenizer_of(folder, name, padding_side="right")
+    for name, is_square in (("tokenformer", False), ("tokenformer", True), ("llama", False)):
+        tokenizer = tokenizer_of(folder, name, padding_side="left")
         texts = [f"a {first} sat on a {second}" for first in ("cat", "hat") for second in ("mat", "cat", "hat")] * 2
         texts = [text + " and a cat" * (index % 3) for index, text in enumerate(texts)]
         labels = torch.tensor([int(text.startswith("a hat")) for text in texts])
         batch = tokenizer(texts, return_tensors="pt", padding=True, truncation=True, max_length=32)
         mask = batch["attention_mask"]
-        square = mask[:, None].repeat(1, mask.shape[1], 1).tril() if name == "tokenformer" else mask
+        mask = mask[:, None].repeat(1, mask.shape[1], 1).tril() if is_square else mask
         base, _ = load("AutoModel", folder, name)
         head = torch.nn.Linear(base.config.hidden_size, 2)
         optimizer = torch.optim.AdamW([*base.parameters(), *head.parameters()], lr=3e-3)
         base.train()
         for _ in range(40):
-            states = base(input_ids=batch["input_ids"], attention_mask=square).last_hidden_state
-            logits = head(states[torch.arange(len(texts)), mask.sum(-1) - 1])
+            logits = head(base(input_ids=batch["input_ids"], attention_mask=mask).last_hidden_state[:, -1])
             loss = torch.nn.functional.cross_entropy(logits, labels)
             optimizer.zero_grad()
             loss.backward()

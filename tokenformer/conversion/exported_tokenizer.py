@@ -45,6 +45,8 @@ def write_tokenizer(source: Path, folder: Path, longest: int, vocabulary_size: i
     tokenizer.save(folder)
     config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     end = config["eos_token"]
+    if isinstance(config.get("extra_special_tokens"), list):  # the name of transformers 5
+        config["additional_special_tokens"] = config.pop("extra_special_tokens")
     tokens = {key: _content(config.get(key) or end) for key in ("bos_token", "eos_token", "pad_token")}
     config |= {
         **tokens,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tokenformer.conversion.export import check_output, write_export
-from tokenformer.conversion.training_facts import TrainingFacts, words_seen
+from tokenformer.conversion.training_facts import TrainingFacts, checkpoints_folder, words_seen
 from tokenformer.conversion.verification import check_transformers
 from tokenformer.data.atomic_write import folder_built_beside
 from tokenformer.errors import UserError
@@ -29,7 +29,7 @@ class Rung:
 
     name: str
     checkpoint: Path
-    words: float
+    words: float | None
 
 
 def revision_name(words: int) -> str:
@@ -38,7 +38,7 @@ def revision_name(words: int) -> str:
 
 def _checkpoints(run: RunRecord) -> dict[Path, float]:
     """Every checkpoint whose words are known, in order."""
-    folders = [path for path in (run.folder / "checkpoints").iterdir() if path.name.isdigit()]
+    folders = [path for path in checkpoints_folder(run).glob("*") if path.name.isdigit()]
     counted = {path: words_seen(path, run) for path in sorted(folders, key=lambda path: int(path.name))}
     return {path: words for path, words in counted.items() if words}
 
@@ -53,7 +53,7 @@ def rungs(run: RunRecord, words: tuple[int, ...]) -> tuple[list[Rung], list[str]
     """
     checkpoints = _checkpoints(run)
     if not checkpoints:
-        raise UserError(f"{run.folder / 'checkpoints'} holds no checkpoint after whose step the words seen are known")
+        raise UserError(f"{checkpoints_folder(run)} holds no checkpoint after whose step the words seen are known")
     found, missing = [], []
     for target in words:
         if target > max(checkpoints.values()) * (1 + TOLERANCE):
@@ -95,12 +95,13 @@ def export_ladder(
         check_transformers()
     record = RunRecord.open(run)
     found, missing = rungs(record, words)
-    newest = latest_checkpoint(run / "checkpoints")
-    found.append(Rung("main", newest, words_seen(newest, record)))
+    newest = latest_checkpoint(checkpoints_folder(record))
+    if newest is not None:
+        found.append(Rung("main", newest, words_seen(newest, record)))
     lines = []
     with folder_built_beside(output) as folder:
         for rung in found:
-            facts = TrainingFacts.of(StoredCheckpoint(rung.checkpoint))
+            facts = TrainingFacts.of(StoredCheckpoint(rung.checkpoint), record)
             (folder / rung.name).mkdir()
             source = tokenizer or facts.tokenizer()
             name = f"{record.name}, {rung.name}"

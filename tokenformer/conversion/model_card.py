@@ -58,8 +58,8 @@ def _usage(model_type: str) -> str:
         f'model = AutoModelForCausalLM.from_pretrained("PATH"{trust})\n'
         'tokenizer = AutoTokenizer.from_pretrained("PATH")\n'
         "```\n\n"
-        "It loads with transformers 4.51.3 to 5. The tokenizer adds no tokens to a text; in training each text was "
-        f"preceded by the end of another, the tokenizer's `bos_token`."
+        "It loads with transformers 4.51.3 to 5. The tokenizer adds no tokens to a text; in training each text "
+        "followed the `eos_token` of another."
     )
 
 

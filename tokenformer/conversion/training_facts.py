@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tokenformer.config.loading import read_yaml
 from tokenformer.data.corpus import PreparedCorpus
 from tokenformer.errors import UserError
 from tokenformer.experiments.run_record import HeldOut, RunRecord
@@ -33,8 +32,9 @@ class TrainingFacts:
     held_out_step: int | None
 
     @classmethod
-    def of(cls, stored: StoredCheckpoint) -> "TrainingFacts":
-        run = _run_of(stored.folder)
+    def of(cls, stored: StoredCheckpoint, run: RunRecord | None = None) -> "TrainingFacts":
+        """`run` is that of the checkpoint; without one it is that in whose folder the checkpoint lies, if any."""
+        run = run or _run_of(stored.folder)
         line, validation = _lines(run, stored.step)
         return cls(
             stored=stored,
@@ -80,8 +80,13 @@ def _run_of(checkpoint: Path) -> RunRecord | None:
 
 def corpus_folder(run: RunRecord) -> Path:
     """Where the run's resolved config says that its corpus is."""
-    config = read_yaml(run.folder / "config.yaml")
-    return Path(config["data_stages"][0]["data"]["dataset"]["dataset_folder"])
+    return Path(run.config["data_stages"][0]["data"]["dataset"]["dataset_folder"])
+
+
+def checkpoints_folder(run: RunRecord) -> Path:
+    """Where the run's resolved config says that its checkpoints are: RUN/checkpoints, or another path."""
+    path = run.config["checkpoints"]["checkpoints_path"]
+    return run.folder / "checkpoints" if path is None else Path(path)
 
 
 def _corpus_of(run: RunRecord | None) -> PreparedCorpus | None:

@@ -71,6 +71,9 @@ def verify(stored: StoredCheckpoint, folder: Path, form: Format) -> Agreement:
     Raises:
         UserError: the logits differ by more than rounding makes.
     """
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
     config = stored.model_config
     length = min(LONGEST, config.max_position_embeddings)
     ids = torch.randint(config.vocab_size, (ROWS, length), generator=torch.Generator().manual_seed(0))

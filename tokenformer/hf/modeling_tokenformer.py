@@ -18,10 +18,9 @@ from transformers.modeling_outputs import (
 from .configuration_tokenformer import TokenformerConfig
 from .layers_tokenformer import Norm, Pattention, TokenformerBlock, rotation
 
-# transformers 5.20 renamed `past_key_values`; what comes in may have either name, what goes out has the version's.
-CACHE = (
-    "cache" if "cache" in {field.name for field in dataclasses.fields(BaseModelOutputWithPast)} else "past_key_values"
-)
+# Newer transformers call `past_key_values` the `cache`; what comes in may have either name, what goes out its own.
+OUTPUTS = {field.name for field in dataclasses.fields(BaseModelOutputWithPast)}
+CACHE = "cache" if "cache" in OUTPUTS else "past_key_values"
 TIED = {"lm_head.weight": "model.embed_tokens.weight"}
 
 
@@ -62,9 +61,9 @@ def attended_mask(
             )
         is_additive = attention_mask.ndim == 4 and attention_mask.is_floating_point()
         allowed = attention_mask == 0 if is_additive else attention_mask != 0
-        mask = mask & (
-            allowed[:, None, None] if allowed.ndim == 2 else allowed[:, None] if allowed.ndim == 3 else allowed
-        )
+        while allowed.ndim < 4:
+            allowed = allowed.unsqueeze(1)
+        mask = mask & allowed
     if documents is not None:
         mask = mask & (documents[:, None, past:, None] == documents[:, None, None, :])
     return mask | (slots == slots[past:, None])
@@ -83,8 +82,9 @@ class TokenformerPreTrainedModel(PreTrainedModel):
         if isinstance(module, Pattention):
             nn.init.normal_(module.key_tokens, std=std)
             nn.init.normal_(module.value_tokens, std=2 / (self.config.num_hidden_layers * self.config.hidden_size**0.5))
-            for index, tau in enumerate(module.stored_tau if module.tau is not None else ()):
-                nn.init.constant_(module.tau[index], tau)
+            if module.tau is not None and not getattr(module.tau, "_is_hf_initialized", False):
+                with torch.no_grad():
+                    module.tau.copy_(torch.tensor(module.stored_tau))
         elif isinstance(module, Norm) and module.weight is not None:
             nn.init.ones_(module.weight)
             if module.bias is not None:
@@ -93,6 +93,7 @@ class TokenformerPreTrainedModel(PreTrainedModel):
             nn.init.normal_(module.weight, std=std)
 
     def as_output(self, output, return_dict: "bool | None"):
+        """The output, or the tuple of what it holds."""
         is_dict = self.config.return_dict if return_dict is None else return_dict
         return output if is_dict else output.to_tuple()
 
@@ -138,6 +139,12 @@ class TokenformerModel(TokenformerPreTrainedModel):
             )
         return document_numbers(input_ids, self.config.eos_token_id) if document_ids is None else document_ids
 
+    def cache_of(self, cache, past_key_values, use_cache: "bool | None"):
+        """The cache that was given under either name, a new one, or None."""
+        given = past_key_values if cache is None else cache
+        is_wanted = self.config.use_cache if use_cache is None else use_cache
+        return DynamicCache() if given is None and is_wanted else given
+
     def forward(
         self,
         input_ids: "torch.LongTensor | None" = None,
@@ -160,15 +167,12 @@ class TokenformerModel(TokenformerPreTrainedModel):
         if output_attentions:
             raise ValueError("attention weights are not kept by this model; leave output_attentions out")
         hidden = self.embed_tokens(input_ids) if inputs_embeds is None else inputs_embeds
-        cache = past_key_values if cache is None else cache
-        if cache is None and (self.config.use_cache if use_cache is None else use_cache):
-            cache = DynamicCache()
+        cache = self.cache_of(cache, past_key_values, use_cache)
         past, length = (0 if cache is None else int(cache.get_seq_length())), hidden.shape[1]
         positions = self.positions(position_ids, attention_mask, past, length, hidden.device)
         documents = self.documents(input_ids, document_ids, past)
-        is_plain = (
-            attention_mask is None and documents is None and not past and not getattr(cache, "is_compileable", False)
-        )
+        is_static = getattr(cache, "is_compileable", False)
+        is_plain = attention_mask is None and documents is None and not past and not is_static
         mask = None if is_plain else attended_mask(attention_mask, documents, past, length, hidden.device)
         turns = rotation(self.config, positions, hidden.dtype)
         states = [hidden]
@@ -176,14 +180,9 @@ class TokenformerModel(TokenformerPreTrainedModel):
             hidden = layer(hidden, turns, mask, cache)
             states.append(hidden)
         hidden = states[-1] = self.final_norm(hidden)
-        is_asked = (
-            getattr(self.config, "output_hidden_states", False)
-            if output_hidden_states is None
-            else output_hidden_states
-        )
-        output = BaseModelOutputWithPast(
-            last_hidden_state=hidden, hidden_states=tuple(states) if is_asked else None, **{CACHE: cache}
-        )
+        is_asked = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
+        states = tuple(states) if is_asked else None
+        output = BaseModelOutputWithPast(last_hidden_state=hidden, hidden_states=states, **{CACHE: cache})
         return self.as_output(output, return_dict)
 
 
