@@ -1,6 +1,7 @@
 """Complexity measures against what people say is hard: OneStop, CLEAR, COCTAILL, Swedish domains, three Bibles.
 
     python -m benchmarks.complexity [--data ../shared/data] [--resamples 500] [--only clear onestop ...]
+        [--reference CHECKPOINT [--weak CHECKPOINT]]
 
 OneStop: share of articles whose three versions come out in order. Its harder versions are longer, so every version is
 also cut to the number of words of the shortest one ("equal length"). CLEAR and COCTAILL: Spearman correlation with
@@ -11,7 +12,7 @@ marked where they are tested on the texts that they were fitted on.
 """
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,12 +34,16 @@ from tokenformer.curriculum.graded_text import (
 from tokenformer.curriculum.regressor import Regressor
 from tokenformer.data.bible import TRANSLATIONS
 from tokenformer.errors import MissingExtraError
+from tokenformer.trainer.checkpoint_losses import CheckpointLosses, measure_of_models
 
 FOLDS = 5
 DOMAIN_PASSAGE_WORDS, MOST_DOMAIN_PASSAGES = 200, 100
 BIBLE_CHAPTERS = 400
 
 Row = list[str]
+
+Models = Mapping[str, Mapping[str, CheckpointLosses]]
+"""Measures of trained models, with their parameters."""
 
 
 def table(title: str, header: Row, rows: Iterator[Row]) -> None:
@@ -69,11 +74,13 @@ def cross_validated(graded: GradedText, language: str, words: bool) -> np.ndarra
     return predictions
 
 
-def scored(graded: GradedText, language: str, fitted_here: bool) -> Iterator[tuple[str, np.ndarray]]:
+def scored(graded: GradedText, language: str, fitted_here: bool, models: Models) -> Iterator[tuple[str, np.ndarray]]:
     """Name of each measure, with its scores float64[n]; the cross-validated regressor last."""
     for name in needs_no_model(language):
         mark = " (fitted on these texts)" if fitted_here and name == "regressor" else ""
         yield name + mark, score(graded.texts, language, name)
+    for name, parameters in models.items() if language == "en" else ():
+        yield name, score(graded.texts, language, name, **parameters)
     yield "regressor of features and words, cross-validated", cross_validated(graded, language, words=True)
     yield "regressor of features alone, cross-validated", cross_validated(graded, language, words=False)
 
@@ -84,7 +91,7 @@ def cut_to_equal_length(levels: Sequence[str]) -> list[str]:
     return [passages(text, shortest)[0] for text in (" ".join(level.split()) for level in levels)]
 
 
-def onestop_rows(folder: Path, resamples: int) -> Iterator[Row]:
+def onestop_rows(folder: Path, resamples: int, models: Models) -> Iterator[Row]:
     articles = onestop_articles(onestop(folder))
     versions = [articles[level] for level in ONESTOP_LEVELS]
     count = len(versions[0])
@@ -95,7 +102,9 @@ def onestop_rows(folder: Path, resamples: int) -> Iterator[Row]:
         GradedText([text for level in texts for text in level], np.repeat([0.0, 1.0, 2.0], count), names * 3)
         for texts in (versions, equal)
     )
-    for (name, values), (_, at_equal_length) in zip(scored(graded, "en", True), scored(cut, "en", True), strict=True):
+    for (name, values), (_, at_equal_length) in zip(
+        *(scored(each, "en", True, models) for each in (graded, cut)), strict=True
+    ):
         low, middle, high = values.reshape(3, count)
         cut_low, _, cut_high = at_equal_length.reshape(3, count)
         yield [
@@ -108,10 +117,12 @@ def onestop_rows(folder: Path, resamples: int) -> Iterator[Row]:
         ]
 
 
-def correlation_rows(graded: GradedText, language: str, resamples: int, fitted_here: bool) -> Iterator[Row]:
+def correlation_rows(
+    graded: GradedText, language: str, resamples: int, fitted_here: bool, models: Models
+) -> Iterator[Row]:
     words = np.array([len(text.split()) for text in graded.texts], float)
     rows = resampled_rows(graded.groups, resamples)
-    for name, values in scored(graded, language, fitted_here):
+    for name, values in scored(graded, language, fitted_here, models):
         plain = estimate(spearman, [values, graded.hardness], rows)
         controlled = estimate(partial_spearman, [values, graded.hardness, words], rows)
         yield [name, str(plain), str(controlled)]
@@ -152,31 +163,31 @@ def _chapters(verses: dict[int, str]) -> dict[int, str]:
     return chapters
 
 
-def print_onestop(data: Path, resamples: int) -> None:
+def print_onestop(data: Path, resamples: int, models: Models) -> None:
     header = ["measure", "ele < int", "int < adv", "ele < adv", "ele < int < adv", "ele < adv at equal length"]
-    table("OneStop: share of articles in order", header, onestop_rows(data / "readability", resamples))
+    table("OneStop: share of articles in order", header, onestop_rows(data / "readability", resamples, models))
 
 
-def print_clear(data: Path, resamples: int) -> None:
+def print_clear(data: Path, resamples: int, models: Models) -> None:
     graded = clear(data / "readability")
     title = f"CLEAR: correlation with hardness, {len(graded.texts)} excerpts of {len(set(graded.groups))} authors"
-    rows = correlation_rows(graded, "en", resamples, fitted_here=False)
+    rows = correlation_rows(graded, "en", resamples, False, models)
     table(title, ["measure", "Spearman", "at equal length"], rows)
 
 
-def print_coctaill(data: Path, resamples: int) -> None:
+def print_coctaill(data: Path, resamples: int, models: Models) -> None:
     graded = coctaill(data / "readability")
     title = f"COCTAILL: correlation with the level, {len(graded.texts)} single sentences"
-    rows = correlation_rows(graded, "sv", resamples, fitted_here=True)
+    rows = correlation_rows(graded, "sv", resamples, True, models)
     table(title, ["measure", "Spearman", "at equal length"], rows)
 
 
-def print_domains(data: Path, resamples: int) -> None:
+def print_domains(data: Path, resamples: int, models: Models) -> None:
     header = ["measure", "Spearman with the order by hand", "domains by median of passages of 200 words"]
     table("Swedish domains", header, domain_rows(data))
 
 
-def print_bible(data: Path, resamples: int) -> None:
+def print_bible(data: Path, resamples: int, models: Models) -> None:
     header = ["measure", "mean of BBE, WEB, KJV", "BBE < WEB", "WEB < KJV", "BBE < KJV", "BBE < WEB < KJV"]
     try:
         table(f"Three Bibles: share of {BIBLE_CHAPTERS} chapters in order", header, bible_rows(resamples))
@@ -184,7 +195,7 @@ def print_bible(data: Path, resamples: int) -> None:
         print(f"left out: {error}")
 
 
-PARTS: dict[str, Callable[[Path, int], None]] = {
+PARTS: dict[str, Callable[[Path, int, Models], None]] = {
     "onestop": print_onestop,
     "clear": print_clear,
     "coctaill": print_coctaill,
@@ -199,9 +210,15 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=default, help="folder with readability/ and sv/")
     parser.add_argument("--resamples", type=int, default=500, help="of the bootstrap")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--reference", type=Path, help="checkpoint of an English model: adds perplexity")
+    parser.add_argument("--weak", type=Path, help="checkpoint of a weaker one: adds loss_gap")
     arguments = parser.parse_args()
+    weak_models = [None, arguments.weak] if arguments.weak else [None]
+    models = dict(
+        measure_of_models(None, arguments.reference, weak, None) for weak in weak_models if arguments.reference
+    )
     for name in arguments.only:
-        PARTS[name](arguments.data, arguments.resamples)
+        PARTS[name](arguments.data, arguments.resamples, models)
 
 
 if __name__ == "__main__":

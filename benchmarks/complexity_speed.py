@@ -25,7 +25,7 @@ import numpy as np
 from benchmarks.machine import device_name
 from tokenformer.curriculum import MEASURES
 from tokenformer.curriculum.scoring import default_measure
-from tokenformer.curriculum.surprisal import SURPRISAL
+from tokenformer.curriculum.surprisal import SURPRISAL, VOCABULARY_SURPRISAL
 from tokenformer.data.corpus_scoring import CorpusScoring, MeasureColumns, available_processes
 from tokenformer.data.reading import InputSource, read_documents
 
@@ -39,7 +39,7 @@ def heuristics() -> list[str]:
         measure.name
         for measure in MEASURES.values()
         if measure.holds_for("en")
-        and not (measure.is_composite or measure.needs_model or measure.name == SURPRISAL.name)
+        and not (measure.is_composite or measure.needs_model or measure in (SURPRISAL, VOCABULARY_SURPRISAL))
     ]
 
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +25,8 @@ def word_lengths(texts: list[str], log: Path | None = None, factor: float = 1.0)
     if log is not None:
         with log.open("a") as stream:
             stream.writelines(f"{text}\n" for text in texts)
+        with log.with_suffix(".processes").open("a") as stream:
+            stream.write(f"{os.getpid()}\n")
     lengths = np.array([len(text) for text in texts], float)
     return np.stack([factor * lengths, -lengths], axis=1)
 
@@ -128,12 +131,11 @@ def test_an_ended_process_is_explained(tmp_path):
         scoring(tmp_path / "kept", processes=0)
 
 
-def test_a_killed_job_resumes(tmp_path):
-    """SIGKILL in the middle of a chunk, in a process of its own."""
+def run_until_killed(folder: Path, processes: int) -> None:
+    """A process that scores TEXTS and is killed once six chunks are done."""
     script = textwrap.dedent(
         """
         import os, signal, sys
-        from functools import partial
         from pathlib import Path
         sys.path.insert(0, sys.argv[1])
         from test_corpus_scoring import TEXTS, scoring
@@ -145,12 +147,33 @@ def test_a_killed_job_resumes(tmp_path):
             if done == 6:
                 os.kill(os.getpid(), signal.SIGKILL)
         folder = Path(sys.argv[2])
-        scoring(folder / "kept", folder / "log").score(TEXTS, advance)
+        scoring(folder / "kept", folder / "log", int(sys.argv[3])).score(TEXTS, advance)
         """
     )
-    killed = subprocess.run([sys.executable, "-c", script, Path(__file__).parent, tmp_path])
-    assert killed.returncode == -signal.SIGKILL
+    command = [sys.executable, "-c", script, str(Path(__file__).parent), str(folder), str(processes)]
+    assert subprocess.run(command).returncode == -signal.SIGKILL
+
+
+def test_a_killed_job_resumes(tmp_path):
+    run_until_killed(tmp_path, processes=1)
     assert len(list((tmp_path / "kept").iterdir())) == 6
     scores = scoring(tmp_path / "kept", tmp_path / "log").score(TEXTS, lambda characters: None)
     np.testing.assert_array_equal(scores, word_lengths(TEXTS))
     assert scored_texts(tmp_path / "log") == TEXTS
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked for in /proc")
+def test_the_processes_of_a_killed_job_end(tmp_path):
+    run_until_killed(tmp_path, processes=2)
+    waited_until = time.monotonic() + 30
+    while processes_that_know(tmp_path) and time.monotonic() < waited_until:
+        time.sleep(0.1)
+    assert processes_that_know(tmp_path) == []
+    scores = scoring(tmp_path / "kept", processes=2).score(TEXTS, lambda characters: None)
+    np.testing.assert_array_equal(scores, word_lengths(TEXTS))
+
+
+def processes_that_know(folder: Path) -> list[int]:
+    """Numbers of the processes that wrote into `folder`, and still run."""
+    found = [int(line) for line in (folder / "log.processes").read_text().splitlines()]
+    return [number for number in set(found) if Path(f"/proc/{number}").exists()]

@@ -71,6 +71,14 @@ def test_perplexity_and_gap_of_the_training_text(losses, reference):
     assert gap.mean() > 0
 
 
+def test_finite_for_awkward_texts_and_not_changed_by_doubling(losses):
+    texts = ["", " \n", "\0", "\ud800", "😀" * 50, "å\u0308 a\u030a", "a cat\n\nsat on it"]
+    forms = [*texts, *(f"{text}\n\n{text}" for text in texts)]
+    once, doubled = score(forms, "sv", "perplexity", model=losses).reshape(2, -1)
+    assert np.isfinite(once).all()
+    np.testing.assert_allclose(doubled, once, rtol=1e-5)
+
+
 def test_by_the_command_line(reference, tmp_path, capsys):
     folder = str(checkpoint(reference))
     assert main(["score", TEXTS[0], "--language", "en", "--reference", folder]) == 0

@@ -10,6 +10,7 @@ import os
 import pickle
 import shutil
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -188,7 +189,14 @@ def _begin(function: bytes) -> None:
     """In a new process; an interruption from the keyboard is left to the process that started this one."""
     global _function
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _function = pickle.loads(function)
+
+
+def _end_with_parent() -> None:
+    """A killed parent tells nobody, and its children would wait for texts for ever."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 def _score(texts: list[str]) -> np.ndarray:
