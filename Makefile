@@ -31,7 +31,15 @@ demo: $(DATA)/bible-prepared
 	$(BIN)/tokenformer report $(RUN)
 	@echo "Look at $(RUN)/report.html"
 
-test: $(VENV)/.installed
+# What the BabyLM pipelines pin, beside the newer one of the environment: tests load exports in both.
+$(VENV)/transformers-4: $(VENV)/.installed
+	rm -rf $@.partial
+	$(BIN)/pip install --quiet --no-deps --target $@.partial \
+		transformers==4.51.3 tokenizers==0.21.4 huggingface_hub==0.36.2
+	rm -rf $@
+	mv $@.partial $@
+
+test: $(VENV)/.installed $(VENV)/transformers-4
 	$(BIN)/python -m pytest -m "not slow"
 
 lint: $(VENV)/.installed

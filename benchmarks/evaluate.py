@@ -8,6 +8,7 @@ since more texts share more prefixes: the whole of BLiMP is faster for us than a
 """
 
 import argparse
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -103,6 +104,7 @@ def main() -> None:
     parser.add_argument("--batch-sizes", nargs="+", default=[str(size) for size in BATCH_SIZES])
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
     folder = arguments.tokenizer.with_name(f"{arguments.tokenizer.name}-{arguments.vocabulary}")
     if not folder.is_dir():
         train_tokenizer(iter(texts_of_blimp(arguments.data, every=1)), arguments.vocabulary, folder)

@@ -3,7 +3,9 @@
     python -m benchmarks.train_step [--hidden 256] [--dtypes float32 bfloat16] [--threads 1 2] [--processes 1 2]
 
 Every measurement is a process of its own; the three models, of equal FLOPs, take turns, each several times. The median
-is printed, with the ratio to the plain model of the same dtype, threads and processes.
+is printed, with the ratio to the plain model of the same dtype, threads and processes, and where the time goes in
+milliseconds: forward, backward (with the sum over data-parallel processes), gradients (clipping, tied weights),
+optimizer, and the rest, which for ours and Llama is reading data, the schedule and the log.
 """
 
 import argparse
@@ -13,12 +15,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 import yaml
 
+from benchmarks.step_clock import PHASES, StepClock
 from tokenformer.data.prepare import PrepareOptions, prepare_corpus
 from tokenformer.data.reading import InputSource
 from tokenformer.model.config import TokenformerConfig
@@ -82,48 +84,87 @@ def launch(command: list[str], processes: int, threads: int) -> None:
     subprocess.run([sys.executable, *launcher, "-m", *command], env=environment, check=True, stderr=subprocess.DEVNULL)
 
 
-def nanotron_milliseconds(folder: Path, block: dict, dtype: str, processes: int, threads: int) -> float:
-    """Median milliseconds of a step in a real run."""
+def milliseconds_of(
+    model: str, folder: Path, blocks: dict, dtype: str, processes: int, threads: int
+) -> dict[str, float]:
+    """Median milliseconds of a step and of its phases, measured in processes of their own."""
     with tempfile.TemporaryDirectory(dir=folder) as name:
-        config = run_config(Path(name), block, dtype, processes)
-        launch(["tokenformer", "train", str(config)], processes, threads)
-        lines = [json.loads(line) for line in (Path(name) / "run" / "metrics.jsonl").read_text().splitlines()]
-    return statistics.median(line["time_per_iteration_ms"] for line in lines if line["iteration_step"] > WARMUP)
+        result = Path(name) / "result.json"
+        arguments = ["benchmarks.train_step", "--dtypes", dtype, "--result", str(result)]
+        if model == "plain":
+            arguments += ["--plain", json.dumps(blocks["tokenformer"])]
+        else:
+            arguments += ["--nanotron", str(run_config(Path(name), blocks[model], dtype, processes))]
+        launch(arguments, processes, threads)
+        return json.loads(result.read_text(encoding="utf-8"))
 
 
-def plain_milliseconds(folder: Path, block: dict, dtype: str, processes: int, threads: int) -> float:
-    """Median milliseconds of a step of the plain model, under DistributedDataParallel when there are two processes."""
-    result = folder / "plain.json"
-    arguments = ["--plain", json.dumps(block), "--dtypes", dtype, "--result", str(result)]
-    launch(["benchmarks.train_step", *arguments], processes, threads)
-    return json.loads(result.read_text())
-
-
-def measure_plain(block: dict, dtype: str, result: Path) -> None:
-    """Runs in a process of its own: trains the plain model for STEPS steps and writes the median."""
+def measure_plain(block: dict, dtype: str) -> StepClock:
+    """Trains the plain model in this process, under DistributedDataParallel where there are several."""
     import torch
     from torch.nn.parallel import DistributedDataParallel
 
     from benchmarks.plain_tokenformer import PlainTokenformer
 
-    processes, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
     torch.manual_seed(0)
     model = PlainTokenformer(TokenformerConfig(**block)).to(getattr(torch, dtype))
     if processes > 1:
         torch.distributed.init_process_group("gloo")
         model = DistributedDataParallel(model)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.95), weight_decay=0.1, fused=True)
-    tokens = torch.randint(0, VOCABULARY, (STEPS, BATCH // processes, LENGTH + 1))
-    times = []
-    for step_tokens in tokens:
-        start = time.perf_counter()
-        model(step_tokens[:, :-1], step_tokens[:, 1:].contiguous()).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        times.append(1000 * (time.perf_counter() - start))
-    if rank == 0:
-        result.write_text(json.dumps(statistics.median(times[WARMUP:])), encoding="utf-8")
+    clock = StepClock()
+    forward = clock.timed("forward", model)
+    backward = clock.timed("backward", torch.Tensor.backward)
+    clip = clock.timed("gradients", torch.nn.utils.clip_grad_norm_)
+    update, clear = clock.timed("optimizer", optimizer.step), clock.timed("optimizer", optimizer.zero_grad)
+    clock.step_ends()
+    for tokens in torch.randint(0, VOCABULARY, (STEPS, BATCH // processes, LENGTH + 1)):
+        backward(forward(tokens[:, :-1], tokens[:, 1:].contiguous()))
+        clip(model.parameters(), 1.0)
+        update()
+        clear()
+        clock.step_ends()
+    return clock
+
+
+def measure_nanotron(config: Path) -> StepClock:
+    """Trains a run in this process, as `tokenformer train` does."""
+    from tokenformer.trainer.bootstrap import bootstrap
+
+    bootstrap()
+    import nanotron.trainer as nanotron_trainer
+    from nanotron.parallel.pipeline_parallel.engine import PipelineEngine
+
+    from tokenformer.trainer.prepared_run import PreparedRun
+    from tokenformer.trainer.resume import starting_point
+    from tokenformer.trainer.trainer import TokenformerTrainer, train
+
+    clock = StepClock()
+    PipelineEngine.forward = clock.timed("forward", PipelineEngine.forward)
+    PipelineEngine.backward = clock.timed("backward", PipelineEngine.backward)
+    nanotron_trainer.sync_tied_weights_gradients = clock.timed(
+        "gradients", nanotron_trainer.sync_tied_weights_gradients
+    )
+    nanotron_trainer.clip_grad_norm = clock.timed("gradients", nanotron_trainer.clip_grad_norm)
+    log = TokenformerTrainer.train_step_logs
+
+    def log_and_count(trainer, *arguments, **options):
+        log(trainer, *arguments, **options)
+        clock.step_ends()
+
+    def watch_optimizer(trainer):
+        optimizer = trainer.optimizer
+        optimizer.step = clock.timed("optimizer", optimizer.step)
+        optimizer.zero_grad = clock.timed("optimizer", optimizer.zero_grad)
+        clock.step_ends()
+
+    TokenformerTrainer.train_step_logs = log_and_count
+    TokenformerTrainer.pre_training = watch_optimizer
+    TokenformerTrainer.post_training = lambda trainer: None
+    run = PreparedRun.from_file(config)
+    train(run, starting_point(run))
+    return clock
 
 
 def measure(arguments: argparse.Namespace) -> None:
@@ -132,7 +173,10 @@ def measure(arguments: argparse.Namespace) -> None:
     print(
         f"hidden {arguments.hidden}, {BATCH * LENGTH} tokens a step, {os.cpu_count()} cores; median milliseconds a step"
     )
-    print(f"{'dtype':<10}{'processes':>10}{'threads':>9}  {'model':<12}{'ms':>9}{'tokens/s':>11}{'of plain':>10}")
+    columns = "".join(f"{phase:>11}" for phase in (*PHASES, "rest"))
+    print(
+        f"{'dtype':<10}{'processes':>10}{'threads':>9}  {'model':<12}{'ms':>9}{'tokens/s':>10}{'of plain':>10}{columns}"
+    )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_corpus(folder)
@@ -140,21 +184,23 @@ def measure(arguments: argparse.Namespace) -> None:
             for processes in arguments.processes:
                 for threads in arguments.threads:
                     settings = dtype, processes, threads
-                    times = {model: [] for model in MODELS}
+                    found = {model: [] for model in MODELS}
                     for _ in range(arguments.repetitions):
-                        times["plain"].append(plain_milliseconds(folder, blocks["tokenformer"], *settings))
-                        for model in MODELS[1:]:
-                            times[model].append(nanotron_milliseconds(folder, blocks[model], *settings))
-                    _print_rows(settings, {model: statistics.median(values) for model, values in times.items()})
+                        for model in MODELS:
+                            found[model].append(milliseconds_of(model, folder, blocks, *settings))
+                    _print_rows(settings, {model: _medians(values) for model, values in found.items()})
 
 
-def _print_rows(settings: tuple[str, int, int], milliseconds: dict[str, float]) -> None:
+def _medians(repetitions: list[dict[str, float]]) -> dict[str, float]:
+    return {name: statistics.median(each[name] for each in repetitions) for name in repetitions[0]}
+
+
+def _print_rows(settings: tuple[str, int, int], found: dict[str, dict[str, float]]) -> None:
     dtype, processes, threads = settings
-    for model, value in milliseconds.items():
-        speed, ratio = BATCH * LENGTH / value * 1000, milliseconds["plain"] / value
-        print(
-            f"{dtype:<10}{processes:>10}{threads:>9}  {model:<12}{value:>9.1f}{speed:>11,.0f}{ratio:>10.2f}", flush=True
-        )
+    for model, times in found.items():
+        speed, ratio = BATCH * LENGTH / times["step"] * 1000, found["plain"]["step"] / times["step"]
+        row = f"{dtype:<10}{processes:>10}{threads:>9}  {model:<12}{times['step']:>9.1f}{speed:>10,.0f}{ratio:>10.2f}"
+        print(row + "".join(f"{times[phase]:>11.1f}" for phase in (*PHASES, "rest")), flush=True)
 
 
 def main() -> None:
@@ -165,12 +211,18 @@ def main() -> None:
     parser.add_argument("--processes", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--plain", help=argparse.SUPPRESS)
+    parser.add_argument("--nanotron", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--result", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.plain:
-        measure_plain(json.loads(arguments.plain), arguments.dtypes[0], arguments.result)
-    else:
+    if not arguments.result:
         measure(arguments)
+        return
+    if arguments.plain:
+        clock = measure_plain(json.loads(arguments.plain), arguments.dtypes[0])
+    else:
+        clock = measure_nanotron(arguments.nanotron)
+    if os.environ.get("RANK", "0") == "0":
+        arguments.result.write_text(json.dumps(clock.milliseconds(WARMUP)), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import pytest
 from tokenformer import __version__, cli
 from tokenformer.trainer import bootstrap
 
-VERBS = ("corpus", "prepare", "plan", "train", "report", "grow", "import", "doctor")
+VERBS = ("corpus", "prepare", "plan", "train", "report", "grow", "import", "export", "doctor")
 
 
 def test_help_names_every_verb(capsys):
@@ -32,7 +32,10 @@ def test_it_runs_as_a_module():
     assert subprocess.run(command, capture_output=True, text=True).stdout == f"tokenformer {__version__}\n"
 
 
-@pytest.mark.parametrize("arguments", [[], ["fly"], ["plan"], ["prepare", "texts"], ["plan", "a.yaml", "--sat", "x=1"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["fly"], ["plan"], ["corpus", "koran", "out"], ["prepare", "texts"], ["plan", "a.yaml", "--sat", "x=1"]],
+)
 def test_a_call_that_does_not_parse_shows_the_usage(arguments, capsys):
     with pytest.raises(SystemExit) as end:
         cli.main(arguments)
@@ -48,10 +51,14 @@ MISTAKES = {
     "no corpus to train on": (["train", "CONFIG"], "nowhere"),
     "no yaml": (["plan", "BROKEN"], "is not valid YAML"),
     "no run": (["report", "nowhere"], "nowhere"),
-    "no such corpus to write": (["corpus", "koran", "out"], "bible"),
+    "no such formal language": (["corpus", "formal", "out", "--language", "latin"], "choose one of dyck"),
+    "no such source tree": (["corpus", "code", "out", "--source", "nowhere"], "nowhere"),
     "no input": (["prepare", "nowhere", "--output", "out"], "nowhere"),
     "no text": (["prepare", "EMPTY", "--output", "out"], "no document"),
     "no such measure": (["prepare", "EMPTY", "--output", "out", "--measure", "length"], "surprisal"),
+    "no checkpoint to export": (["export", "nowhere", "out", "--no-verify"], "is no checkpoint"),
+    "no run for a ladder": (["export", "--ladder", "nowhere", "out", "--no-verify"], "is not the folder of a run"),
+    "words without a ladder": (["export", "nowhere", "out", "--words", "1000"], "give --ladder too"),
     "no such tokenizer": (["prepare", "EMPTY", "--output", "out", "--tokenizer", "nowhere"], "nowhere"),
 }
 

@@ -37,6 +37,11 @@ NEED_NANOTRON = {
     "tokenformer.trainer.validation",
 }
 NEED_TRITON = {"tokenformer.kernels.triton_rows"}
+NEED_TRANSFORMERS = {
+    "tokenformer.hf.configuration_tokenformer",
+    "tokenformer.hf.layers_tokenformer",
+    "tokenformer.hf.modeling_tokenformer",
+}
 NEED_LM_EVAL = {"tokenformer.harness.language_model"}
 
 
@@ -115,17 +120,19 @@ def test_without_nanotron_all_modules_import_but_those_made_of_it(tmp_path):
 
 
 def test_without_triton_all_modules_import_but_the_one_made_of_it(tmp_path):
-    light = [name for name in source_files() if name not in NEED_NANOTRON | NEED_LM_EVAL]
+    light = [name for name in source_files() if name not in NEED_NANOTRON | NEED_TRANSFORMERS | NEED_LM_EVAL]
     assert run(BLOCK_EACH, "triton", " ".join(light), cwd=tmp_path).split() == ["triton", *NEED_TRITON]
 
 
 def test_without_any_one_of_the_optional_packages_they_all_import(tmp_path):
-    light = [name for name in source_files() if name not in NEED_NANOTRON | NEED_TRITON | NEED_LM_EVAL]
+    light = [
+        name for name in source_files() if name not in NEED_NANOTRON | NEED_TRITON | NEED_TRANSFORMERS | NEED_LM_EVAL
+    ]
     assert run(BLOCK_EACH, " ".join(OPTIONAL), " ".join(light), cwd=tmp_path).splitlines() == OPTIONAL
 
 
 def test_without_all_optional_packages_and_without_network_every_module_imports(tmp_path):
-    names = [name for name in source_files() if name not in NEED_TRITON | NEED_LM_EVAL]
+    names = [name for name in source_files() if name not in NEED_TRITON | NEED_TRANSFORMERS | NEED_LM_EVAL]
     assert run(BLOCK_ALL, " ".join(OPTIONAL), " ".join(names), cwd=tmp_path).split() == []
 
 

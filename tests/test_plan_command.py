@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from tokenformer import cli
+from tokenformer.curriculum import ORDERINGS
 from tokenformer.data.corpus import PreparedCorpus
+from tokenformer.errors import UserError
 from tokenformer.model.flops import tokenformer_size
 from tokenformer.trainer import plan_table
 from tokenformer.trainer.prepared_run import PreparedRun
@@ -176,6 +178,84 @@ def test_the_stages_begin_where_the_trainer_will_grow(run_of, trigger, earliest,
     assert len(run.model_configs) == 3
 
 
+CONTEXTS = [None, [{"length": 4, "until": 0.4}, {"length": 8, "until": 0.7}, {"length": 16}]]
+
+
+@pytest.mark.parametrize("context", CONTEXTS, ids=["whole context", "growing context"])
+@pytest.mark.parametrize("ordering", ORDERINGS)
+def test_every_ordering_and_context_is_planned_as_it_will_be_trained(run_of, ordering, context):
+    """FLOPs are added up step by step, each at its own context length and size."""
+    trigger = {"name": "any", "of": [{"name": "schedule", "flops": [1.2e7, 2.8e7]}, TRIGGERS["complexity"]]}
+    curriculum = {"ordering": {"name": ordering}, "smoothing": 0.5}
+    if context is not None:
+        curriculum["context_length"] = context
+    run = run_of({"growth.trigger": trigger, "curriculum": curriculum})
+    events, flops, expected = [], 0.0, [(0, 0.0)]
+    for step in range(1, STEPS + 1):
+        progress = run.progress(step - 1, events)
+        assert progress.flops == pytest.approx(flops)
+        if run.growth.reason(progress, events, run.loss_history()) is not None:
+            events.append(step - 1)
+            expected.append((step - 1, flops))
+        length = 16 if context is None or step > 42 else 4 if step <= 24 else 8
+        size = tokenformer_size(run.model_configs[len(events)])
+        flops += SAMPLES * LENGTH * size.training_flops_per_token(length)
+    assert len(events) == 2
+    assert [stage.step for stage in run.stages()] == [step for step, _ in expected]
+    assert [stage.flops for stage in run.stages()] == pytest.approx([flops for _, flops in expected])
+
+
+def test_the_plan_tells_context_words_and_shares(plan):
+    changes = {"curriculum.context_length": CONTEXTS[1], "curriculum.mixture": {"text": 1}}
+    printed = plan({**changes, "checkpoints.babylm_ladder": True})
+    assert "Context: 4 tokens until step 24, 8 tokens until step 42, 16 tokens until step 60." in printed
+    assert re.search(r"epochs of them: [\d,]+ words with repeats. By source: text 100.0 % of the text", printed)
+    assert "The run ends before the first rung of the BabyLM ladder, 1M words." in printed
+
+
+@pytest.mark.parametrize("words", [1000, "2k", 2500])
+def test_a_budget_in_words_makes_the_steps(plan, run_of, words):
+    changes = {"curriculum.budget.words": words, "tokens.train_steps": "null"}
+    run, end = run_of(changes), rows_of(plan(changes))[-1]
+    budget = 2000 if words == "2k" else words
+    steps = run.config.tokens.train_steps
+    per_step = run.progress(steps, []).words / steps
+    assert budget - 2 * per_step < run.progress(steps, []).words <= budget
+    assert number(end["from step"]) == steps and number(end["words"]) == round(run.progress(steps, []).words)
+    # The resolved config, which has both, makes the same run; other steps are refused.
+    assert run_of({**changes, "tokens.train_steps": steps}).plan.fingerprint == run.plan.fingerprint
+    with pytest.raises(UserError, match=f"train_steps is {steps + 1}, and curriculum.budget.words makes {steps} steps"):
+        run_of({**changes, "tokens.train_steps": steps + 1})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tokens.train_steps": "null"}, "Give tokens.train_steps, or words to curriculum.budget.words"),
+        ({"curriculum.budget.words": "lots"}, "words must be a number of words, such as 10_000_000 or 10M, not 'lots'"),
+        (
+            {"curriculum.budget": {"words": "1M", "max_epochs": 2}, "tokens.train_steps": "null"},
+            r"1,000,000 words are more than max_epochs 2 times the [\d,]+ unique words .*; ask for at most",
+        ),
+        ({"curriculum.budget.max_epochs": 0}, "max_epochs is 0; it must be 1 or more"),
+        ({"curriculum.mixture": {"other": 1}}, "give a share to each source of the corpus, text; 0 leaves one out"),
+        ({"curriculum.context_length": [{"length": 7}]}, "7 does not divide tokens.sequence_length 16"),
+        (
+            {
+                "parallelism.tp_mode": "REDUCE_SCATTER",
+                "parallelism.tp": 2,
+                "curriculum.context_length": [{"length": 1, "until": 0.5}, {"length": 16}],
+            },
+            "curriculum.context_length 1 cannot be split over parallelism.tp 2",
+        ),
+        ({"curriculum.selections": [{"name": "best"}]}, "must be a section with a name, one of: complexity_window"),
+    ],
+)
+def test_a_curriculum_that_cannot_be_is_refused_by_its_key(run_of, changes, message):
+    with pytest.raises(UserError, match=message):
+        run_of(changes)
+
+
 def test_progress_is_that_of_the_sample_plan(run_of):
     run = run_of()
     smoothed, average = [], 0.0
@@ -278,3 +358,15 @@ def test_a_llama_keeps_its_size(plan):
 
 def test_a_measured_rate_is_a_rate():
     assert 0 < plan_table.measured_flops_per_second(rows=4, hidden=8, tokens=8) < 1e16
+
+
+def test_score_shows_the_path_of_a_run(repository, assignments, tmp_path, capsys):
+    """`tokenformer score RUN.yaml`: the run's corpus by its own measure, and the plan's complexity on the page."""
+    pytest.importorskip("matplotlib")
+    words = [word for assignment in assignments() for word in ("--set", assignment)]
+    config = str(repository / "configs" / "tokenformer.yaml")
+    assert cli.main(["score", config, *words, "--html", str(tmp_path / "page.html")]) == 0
+    assert "lix, in LIX points" in capsys.readouterr().out
+    assert "Planned path of complexity" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert cli.main(["score", config, *words, "--measure", "mtld"]) == 2
+    assert "reads its corpus by the measure 'lix'" in capsys.readouterr().err

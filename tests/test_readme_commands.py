@@ -78,8 +78,9 @@ def test_the_commands_on_your_own_text(own_text, repository):
         words = [word.replace("checkpoints/1400", "checkpoints/3") for word in words]
         output = run([str(BIN / program), verb, *words, *extra], own_text)
         assert verb != "eval" or "island_effects" in output
-    assert verbs == ["prepare", "plan", "train", "report", "eval", "doctor"]
+    assert verbs == ["prepare", "plan", "train", "report", "eval", "export", "doctor"]
     assert (own_text / "runs" / "mine" / "report.html").exists()
+    assert (own_text / "exports" / "mine" / "model.safetensors").exists()
 
 
 def test_make_demo_and_the_llama_baseline(tmp_path, repository):

@@ -17,27 +17,92 @@ def corpus(arguments: argparse.Namespace) -> None:
     write_corpus(arguments.name, arguments.output)
 
 
+def formal_corpus(arguments: argparse.Namespace) -> None:
+    from tokenformer.data import write_corpus
+    from tokenformer.data.formal.corpus import parsed_parameters
+
+    write_corpus(
+        "formal",
+        arguments.output,
+        language=arguments.language,
+        parameters=parsed_parameters(arguments.set),
+        documents=arguments.documents,
+        validation_share=arguments.validation_share,
+        pairs=arguments.pairs,
+        seed=arguments.seed,
+    )
+
+
+def code_corpus(arguments: argparse.Namespace) -> None:
+    from tokenformer.data import write_corpus
+
+    write_corpus(
+        "code",
+        arguments.output,
+        source=arguments.source,
+        unit=arguments.unit,
+        suffixes=arguments.suffixes,
+        validation_share=arguments.validation_share,
+        pairs=arguments.pairs,
+        seed=arguments.seed,
+    )
+    print((arguments.output / "README.txt").read_text(encoding="utf-8"), end="")
+
+
 def prepare(arguments: argparse.Namespace) -> None:
+    from tokenformer.data.corpus_scoring import available_processes
     from tokenformer.data.prepare import PrepareOptions, prepare_corpus
     from tokenformer.data.reading import InputSource
 
+    measure, parameters = _measure(arguments)
     options = PrepareOptions(
         inputs=[InputSource.parse(text) for text in arguments.inputs],
         output=arguments.output,
         unit=arguments.unit,
         text_field=arguments.text_field,
         language=arguments.language,
-        measure=arguments.measure,
+        measure=measure,
+        measure_parameters=parameters,
         tokenizer=arguments.tokenizer,
         vocabulary_size=arguments.vocabulary_size,
         validation_inputs=[InputSource.parse(text) for text in arguments.validation],
         validation_share=arguments.validation_share,
         seed=arguments.seed,
         overwrite=arguments.overwrite,
+        processes=arguments.processes or (1 if parameters else available_processes()),
         command=arguments.command_line,
     )
     prepare_corpus(options)
     print((arguments.output / "report.txt").read_text(encoding="utf-8"), end="")
+
+
+def score(arguments: argparse.Namespace) -> None:
+    from tokenformer.data.text_collection import of_prepared_corpus, open_collection
+    from tokenformer.experiments.complexity_report import ScoreOptions, report_complexity
+
+    run = None
+    if len(arguments.texts) == 1 and arguments.texts[0].endswith((".yaml", ".yml")):
+        from tokenformer.trainer.prepared_run import PreparedRun
+
+        run = PreparedRun.from_file(Path(arguments.texts[0]), arguments.set)
+    collection = (
+        of_prepared_corpus(run.corpus)
+        if run
+        else open_collection(arguments.texts, arguments.unit, arguments.text_field)
+    )
+    measure, parameters = _measure(arguments)
+    processes = arguments.processes or (1 if parameters else None)
+    options = ScoreOptions(arguments.language, measure, parameters, processes=processes)
+    print(report_complexity(collection, options, arguments.html, run.plan if run else None))
+
+
+def _measure(arguments: argparse.Namespace) -> tuple[str | None, dict]:
+    """The complexity measure asked for, and its parameters; trained models are the only ones."""
+    if arguments.reference is None and arguments.weak is None:
+        return arguments.measure, {}
+    from tokenformer.trainer.checkpoint_losses import measure_of_models
+
+    return measure_of_models(arguments.measure, arguments.reference, arguments.weak, arguments.reference_tokenizer)
 
 
 def plan(arguments: argparse.Namespace) -> None:
@@ -62,9 +127,27 @@ def report(arguments: argparse.Namespace) -> None:
 
 
 def import_checkpoint(arguments: argparse.Namespace) -> None:
-    from tokenformer.conversion import official
+    from tokenformer.conversion import hugging_face, official
 
+    if hugging_face.is_hugging_face_model(arguments.source):
+        print(hugging_face.import_model(arguments.source, arguments.output))
+        return
     print(official.import_checkpoint(arguments.source, arguments.output, arguments.heads, arguments.context_length))
+
+
+def export(arguments: argparse.Namespace) -> None:
+    from tokenformer.conversion.export import export_checkpoint
+    from tokenformer.conversion.ladder import BABYLM_WORDS, export_ladder
+
+    source, output = arguments.source, arguments.output
+    if arguments.words and not arguments.ladder:
+        raise UserError("--words chooses the revisions of a ladder: give --ladder too")
+    if arguments.ladder:
+        words = tuple(arguments.words) or BABYLM_WORDS
+        lines = export_ladder(source, output, arguments.tokenizer, arguments.verify, words)
+    else:
+        lines = export_checkpoint(source, output, arguments.tokenizer, arguments.verify)
+    print("\n".join(lines))
 
 
 def grow(arguments: argparse.Namespace) -> None:
@@ -117,10 +200,26 @@ def doctor(arguments: argparse.Namespace) -> None:
 
 
 def _add_corpus(verbs) -> None:
-    verb = verbs.add_parser("corpus", help="write a corpus that a package or the interpreter brings along")
-    verb.add_argument("name", help="bible: one text in Basic, modern and 1611 English (extra [demo])")
-    verb.add_argument("output", type=Path, help="folder for the text files")
-    verb.set_defaults(function=corpus)
+    verb = verbs.add_parser("corpus", help="write a corpus that needs no download: text, formal languages or code")
+    corpora = verb.add_subparsers(title="corpora", required=True, metavar="NAME", dest="name")
+    bible = corpora.add_parser("bible", help="one text in Basic, modern and 1611 English (extra [demo])")
+    bible.set_defaults(function=corpus)
+    formal = corpora.add_parser("formal", help="strings of a formal language, by difficulty; docs/formal_languages.md")
+    formal.add_argument("--language", required=True, help="such as dyck, arithmetic or context_free")
+    formal.add_argument("--set", action="append", default=[], metavar="KEY=NUMBER", help="a parameter of the language")
+    formal.add_argument("--documents", type=int, default=10_000, help="for training and validation, all different")
+    formal.set_defaults(function=formal_corpus)
+    code = corpora.add_parser("code", help="programs of a source tree, or of Python's own library")
+    code.add_argument("--source", type=Path, help="root of the tree; default: the interpreter's standard library")
+    code.add_argument("--unit", choices=("file", "definition"), default="file", help="what a document is")
+    code.add_argument("--suffixes", nargs="+", default=[".py"], metavar=".SUFFIX", help="files to read")
+    code.set_defaults(function=code_corpus)
+    for added in (bible, formal, code):
+        added.add_argument("output", type=Path, help="folder for the files")
+    for added in (formal, code):
+        added.add_argument("--validation-share", type=float, default=0.05, help="held out")
+        added.add_argument("--pairs", type=int, default=0, help="minimal pairs to write, of held-out text")
+        added.add_argument("--seed", type=int, default=0, help="of everything that is drawn")
 
 
 def _add_prepare(verbs) -> None:
@@ -131,15 +230,36 @@ def _add_prepare(verbs) -> None:
     verb.add_argument("--output", type=Path, required=True, help="folder for the prepared corpus")
     verb.add_argument("--unit", choices=("line", "paragraph", "file"), default="paragraph", help="what a document is")
     verb.add_argument("--text-field", default="text", help="field of .jsonl and column of .parquet with the text")
-    verb.add_argument("--language", default="en", help="en or sv")
-    verb.add_argument("--measure", default="surprisal", help="complexity measure")
+    verb.add_argument("--language", default="en", help="en or sv, another code, code or formal")
+    _add_measure(verb, default="surprisal, for code and formal nesting_depth")
     verb.add_argument("--tokenizer", type=Path, help="a Hugging Face tokenizer folder; one is trained when not given")
     verb.add_argument("--vocabulary-size", type=int, default=4096, help="of the tokenizer that is trained")
     verb.add_argument("--validation", nargs="*", default=[], metavar="PATH", help="held-out documents")
     verb.add_argument("--validation-share", type=float, default=0.02, help="held out when --validation is not given")
     verb.add_argument("--seed", type=int, default=0, help="of the choice of held-out documents")
     verb.add_argument("--overwrite", action="store_true", help="replace an existing output")
+    verb.add_argument("--processes", type=int, help="that score complexity; default: one for each processor")
     verb.set_defaults(function=prepare)
+
+
+def _add_measure(verb, default: str) -> None:
+    verb.add_argument("--measure", help=f"complexity measure, see docs/complexity.md; default: {default}")
+    verb.add_argument("--reference", type=Path, metavar="CHECKPOINT", help="model of the measure perplexity")
+    verb.add_argument("--weak", type=Path, metavar="CHECKPOINT", help="a weaker model: with --reference, loss_gap")
+    verb.add_argument("--reference-tokenizer", type=Path, help="of both models; default: that of their runs' corpus")
+
+
+def _add_score(verbs) -> None:
+    verb = verbs.add_parser("score", help="how hard a sentence, files, a prepared corpus or a run's text is")
+    verb.add_argument("texts", nargs="+", metavar="TEXT", help="quoted text, files and folders, or a run's YAML")
+    verb.add_argument("--language", default="auto", help="en, sv, another code, code or formal; auto finds out")
+    _add_measure(verb, default="the corpus's own, ensemble, or nesting_depth")
+    verb.add_argument("--unit", choices=("line", "paragraph", "file"), default="paragraph", help="what a document is")
+    verb.add_argument("--text-field", default="text", help="field of .jsonl and column of .parquet with the text")
+    verb.add_argument("--html", type=Path, metavar="OUT", help="write a page with pictures and the documents to read")
+    verb.add_argument("--processes", type=int, help="that score at the same time; default: one for each processor")
+    verb.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of a run's YAML")
+    verb.set_defaults(function=score)
 
 
 def _add_config_verb(verbs, name: str, function, help_text: str) -> None:
@@ -150,12 +270,34 @@ def _add_config_verb(verbs, name: str, function, help_text: str) -> None:
 
 
 def _add_import(verbs) -> None:
-    verb = verbs.add_parser("import", help="make a Nanotron checkpoint of a released one of the official Tokenformer")
-    verb.add_argument("source", type=Path, help="pytorch_model.bin, a .safetensors file, or a folder with one")
+    verb = verbs.add_parser(
+        "import",
+        help="make a Nanotron checkpoint of an export, a Hugging Face Llama or a released official Tokenformer",
+    )
+    verb.add_argument(
+        "source",
+        type=Path,
+        help="a Hugging Face folder; of the official: pytorch_model.bin, a .safetensors file, or a folder with one",
+    )
     verb.add_argument("output", type=Path, help="folder for the checkpoint, which does not exist yet")
-    verb.add_argument("--heads", type=int, help="attention heads; default: the released models', or width / 64")
-    verb.add_argument("--context-length", type=int, default=2048, help="longest context; 1024 for OpenWebText2 models")
+    verb.add_argument("--heads", type=int, help="official: heads; default: the released models', or width / 64")
+    verb.add_argument("--context-length", type=int, default=2048, help="official: 1024 for OpenWebText2")
     verb.set_defaults(function=import_checkpoint)
+
+
+def _add_export(verbs) -> None:
+    verb = verbs.add_parser(
+        "export", help="make a Hugging Face folder of a checkpoint, which loads without this package"
+    )
+    verb.add_argument("source", type=Path, help="RUN/checkpoints/STEP of any layout, or RUN for its newest")
+    verb.add_argument("output", type=Path, help="folder for the export, which does not exist yet")
+    verb.add_argument("--tokenizer", type=Path, help="its folder; default: that of the run's corpus")
+    verb.add_argument(
+        "--no-verify", dest="verify", action="store_false", help="do not compare the logits with Nanotron's model"
+    )
+    verb.add_argument("--ladder", action="store_true", help="all BabyLM revisions of a run: chck_1M, chck_2M, .., main")
+    verb.add_argument("--words", type=int, nargs="+", default=[], help="words seen of the revisions, for --ladder")
+    verb.set_defaults(function=export)
 
 
 def _add_grow(verbs) -> None:
@@ -194,6 +336,7 @@ def parser() -> argparse.ArgumentParser:
     verbs = top.add_subparsers(title="verbs", required=True, metavar="VERB")
     _add_corpus(verbs)
     _add_prepare(verbs)
+    _add_score(verbs)
     _add_config_verb(verbs, "plan", plan, "print the stages of a run before anything is trained")
     _add_config_verb(verbs, "train", train, "train, or go on where the run stopped")
     verb = verbs.add_parser("report", help="table, picture and page of a run, beside n-gram baselines")
@@ -202,6 +345,7 @@ def parser() -> argparse.ArgumentParser:
     _add_eval(verbs)
     _add_grow(verbs)
     _add_import(verbs)
+    _add_export(verbs)
     verb = verbs.add_parser("doctor", help="versions, device, kernels, and what was repaired")
     verb.set_defaults(function=doctor)
     return top

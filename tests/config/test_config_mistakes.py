@@ -50,7 +50,7 @@ def test_the_minimal_config_is_one(tmp_path):
         ("train_steps: 4", "train_steps: four", "tokens.train_steps is 'four'; it must be of type int"),
         ("train_steps: 4", "train_steps: 4.5", "tokens.train_steps is 4.5; it must be of type int"),
         ("train_steps: 4", "train_steps: true", "tokens.train_steps is True; it must be "),
-        ("train_steps: 4", "train_steps: null", "tokens.train_steps is None; it must be of type int"),
+        ("sequence_length: 8", "sequence_length: null", "tokens.sequence_length is None; it must be of type int"),
         ("learning_rate: 0.001", "learning_rate: fast", "optimizer.learning_rate_scheduler.learning_rate is 'fast'"),
         ("learning_rate: 0.001", "learning_rate: true", "optimizer.learning_rate_scheduler.learning_rate is True"),
         ("run: test", "run: 5", "general.run is 5; it must be of type str"),

@@ -13,6 +13,7 @@ import yaml
 
 from tokenformer.config.loading import load_config
 from tokenformer.config.sections import RunConfig
+from tokenformer.curriculum import ORDERINGS, SELECTIONS
 from tokenformer.growth.policy import growth_policy
 from tokenformer.model.config import TokenformerConfig
 from tokenformer.trainer.model_config import model_config_from
@@ -96,6 +97,19 @@ def test_every_key_is_documented_on_its_line(name):
     assert len(keys) > 60
     undocumented = [key for line, key in keys if not re.search(r"\s# \w.*\w", lines[line])]
     assert undocumented == []
+
+
+@pytest.mark.parametrize(("registry", "key"), [(ORDERINGS, "ordering"), (SELECTIONS, "selections")])
+def test_every_ordering_and_selection_is_documented_with_its_parameters(shipped, registry, key):
+    section = shipped[shipped.index("\ncurriculum:") : shipped.index("\ngrowth:")]
+    assert f"  {key}:" in section
+    for name, entry in registry.items():
+        line = next((line for line in section.splitlines() if f"name: {name}" in line), "")
+        edges = {"thresholds", "percentiles"}  # explained once, above
+        missing = [field.name for field in dataclasses.fields(entry.parameters) if field.name not in line]
+        if key == "ordering":
+            missing = [parameter for parameter in missing if parameter not in edges]
+        assert line and set(missing) <= (edges if name != "prune" else set()), (name, missing)
 
 
 def without_model_config(text: str) -> list[str]:

@@ -6,13 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tokenformer.curriculum import ORDERINGS
-from tokenformer.curriculum.orderings import (
-    Copies,
-    PacedParameters,
-    choose_copies,
-    ordering_parameters,
-    paced_order,
-)
+from tokenformer.curriculum.copies import Budget, Copies, Documents, choose_copies
+from tokenformer.curriculum.orderings import ordering_parameters
+from tokenformer.curriculum.orderings.paced import PacedParameters, paced_order
 from tokenformer.errors import UserError
 
 paced_parameters = st.builds(
@@ -35,7 +31,8 @@ def corpora(draw) -> tuple[np.ndarray, np.ndarray]:
 def chosen(corpus, budget: int, seed: int = 0, weight=None) -> Copies:
     tokens, complexity = corpus
     weight = np.ones(tokens.size) if weight is None else np.asarray(weight, dtype=float)
-    return choose_copies(tokens, complexity, weight, budget, np.random.default_rng(seed))
+    documents = Documents(tokens, tokens, complexity, np.arange(tokens.size) % 3, ("a", "b", "c"))
+    return choose_copies(documents, weight, Budget(budget), np.random.default_rng(seed))
 
 
 @given(corpora(), st.integers(1, 5000), st.integers(0, 5))
@@ -118,9 +115,8 @@ def test_paced_order_never_reads_above_its_level(corpus, budget, parameters, see
     tokens, _ = corpus
     # Different complexities, so that ranks are known from outside.
     complexity = np.random.default_rng(seed).permutation(tokens.size).astype(float)
-    whole_epochs = choose_copies(tokens, complexity, np.ones(tokens.size), budget, np.random.default_rng(seed))
-    first = whole_epochs.epoch == 0
-    copies = Copies(*(getattr(whole_epochs, name)[first] for name in ("document", "epoch", "tokens", "complexity")))
+    whole_epochs = chosen((tokens, complexity), budget, seed)
+    copies = whole_epochs.part(whole_epochs.epoch == 0)
     order = paced_order(copies, parameters, np.random.default_rng(seed))
 
     by_rank = np.argsort(copies.complexity)
@@ -180,7 +176,7 @@ def test_draws_from_the_pool_are_uniform():
 @pytest.mark.parametrize(
     ("name", "values", "message"),
     [
-        ("spiral", {}, "no ordering 'spiral'; choose one of: random, easy_to_hard, paced"),
+        ("spiral", {}, "no ordering 'spiral'; choose one of: random, easy_to_hard, hard_to_easy, paced"),
         ("random", {"start": 0.1}, "ordering 'random' has no parameter 'start'; it takes none"),
         ("paced", {"strat": 0.1}, r"no parameter 'strat' \(did you mean 'start'\?\); it takes: start, end, exponent"),
         ("paced", {"start": 2}, r"start must be a number in \[0, 1\], not 2"),

@@ -113,6 +113,8 @@ def test_a_plan_is_a_pure_function(inputs):
         {"ordering": "random", "parameters": None},
         {"parameters": {"start": 0.31}},
         {"seed": 2},
+        {"selections": [{"name": "prune", "tail": 0.1}]},
+        {"mixture": {"source 0": 1, "source 1": 1}},
     ],
     ids=lambda changes: next(iter(changes)),
 )

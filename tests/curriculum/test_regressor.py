@@ -29,7 +29,7 @@ def graded_texts() -> tuple[list[str], np.ndarray]:
 def regressor() -> Regressor:
     pytest.importorskip("sklearn")
     names = ["word_length", "sentence_length"]
-    return Regressor.fit(*graded_texts(), "en", "points", "invented", names, penalty=1e-6, version=3)
+    return Regressor.fit(*graded_texts(), "en", "points", "invented", names, penalty=1e-6, words=False, version=3)
 
 
 def test_a_linear_rule_is_found(regressor):
@@ -53,6 +53,22 @@ def test_the_explanation_names_every_feature_and_its_part(regressor):
     assert f"{regressor(documents)[0]:+.3f}  points" in explanation
 
 
+def test_words_have_weights_of_their_own():
+    """Sentences that differ in nothing but one word, which alone says how hard they are."""
+    pytest.importorskip("sklearn")
+    texts = [f"the {word} sat here {number}" for number in range(40) for word in ("cat", "yak")]
+    fitted = Regressor.fit(texts, [0.0, 1.0] * 40, "en", "points", "invented", ["sentence_length"], word_penalty=0.01)
+    assert set(fitted.word_weight) == {"the", "cat", "yak", "sat", "here"}
+    np.testing.assert_allclose(fitted(analysed(texts[:2])), [0, 1], atol=0.02)
+    doubled = [f"{text}\n\n{text}" for text in texts[:2]]
+    np.testing.assert_allclose(
+        fitted.word_contributions(analysed(doubled)), fitted.word_contributions(analysed(texts[:2]))
+    )
+    explanation = fitted.explain("the yak").splitlines()
+    assert any(line.startswith("words yak") for line in explanation)
+    np.testing.assert_allclose(fitted.word_contributions(analysed(["zebra", ""])), 0)
+
+
 def test_nothing_is_extrapolated(regressor):
     farthest = regressor.intercept + MOST_DEVIATIONS * np.sum(regressor.weight)
     assert regressor(analysed(["m" * 10_000 + " x" * 100_000]))[0] <= farthest
@@ -62,8 +78,9 @@ def test_no_feature_makes_a_text_easier_unless_it_may(regressor):
     pytest.importorskip("sklearn")
     texts, grades = graded_texts()
     names = ["word_length", "sentence_length"]
-    assert min(Regressor.fit(texts, -grades, "en", "points", "invented", names).weight) == 0
-    assert max(Regressor.fit(texts, -grades, "en", "points", "invented", names, monotone=False).weight) < 0
+    without_words = {"words": False}
+    assert min(Regressor.fit(texts, -grades, "en", "points", "invented", names, **without_words).weight) == 0
+    assert max(Regressor.fit(texts, -grades, "en", "points", "invented", names, False, **without_words).weight) < 0
 
 
 def test_what_is_saved_is_opened_again_and_used(regressor, tmp_path):
@@ -98,8 +115,8 @@ def test_the_extra_is_named_when_it_is_missing(monkeypatch):
 
 def test_features_are_every_heuristic_of_the_language():
     for language, names in FEATURES.items():
-        heuristics = {name for name, entry in MEASURES.items() if entry.holds_for(language) and not entry.is_composite}
-        assert set(names) == heuristics - {"dependency_distance", "reference_perplexity"}
+        simple = [measure for measure in MEASURES.values() if not (measure.is_composite or measure.needs_model)]
+        assert set(names) == {measure.name for measure in simple if measure.holds_for(language)}
 
 
 @pytest.mark.parametrize("language", REGRESSORS)
@@ -118,3 +135,5 @@ def test_built_in_regressors_are_what_their_texts_give(shared_data, language):
     assert again.features == stated.features
     np.testing.assert_allclose(again.weight, stated.weight, rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(again.mean, stated.mean, rtol=1e-3, atol=1e-4)
+    assert list(again.word_weight) == list(stated.word_weight) and len(stated.word_weight) > 1000
+    np.testing.assert_allclose([*again.word_weight.values()], [*stated.word_weight.values()], rtol=0.02, atol=2e-3)

@@ -19,10 +19,9 @@ def stand_in_measure(monkeypatch):
     """The measure "surprisal", for tests of everything but the scores: it gives characters per word, at once."""
     scoring = ModuleType("tokenformer.curriculum.scoring")
     scoring.characters_per_word = characters_per_word
-    scoring.score_documents = lambda train, validation, language, measure: (
-        characters_per_word(train),
-        characters_per_word(validation),
-    )
+    scorer = SimpleNamespace(on=lambda documents: characters_per_word(documents.texts))
+    scoring.find_measure = lambda name: SimpleNamespace(fit=lambda texts, language: scorer)
+    scoring.scorer = scorer
     monkeypatch.setitem(sys.modules, "tokenformer.curriculum.scoring", scoring)
     measures = {"surprisal": SimpleNamespace(unit="characters per word")}
     monkeypatch.setattr(tokenformer.curriculum, "MEASURES", measures, raising=False)

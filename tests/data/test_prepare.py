@@ -200,7 +200,7 @@ def test_a_failure_midway_leaves_nothing(stand_in_measure, two_sources, tmp_path
 
 def test_a_failure_midway_keeps_the_corpus_that_was_there(prepared, two_sources, tmp_path, stand_in_measure):
     before = all_bytes(prepared.folder)
-    stand_in_measure.score_documents = lambda train, validation, **options: (np.full(len(train), np.nan), np.zeros(1))
+    stand_in_measure.scorer.on = lambda documents: np.full(len(documents), np.nan)
     with pytest.raises(RuntimeError, match="finite score"):
         prepare_corpus(options_for(two_sources, prepared.folder, overwrite=True))
     assert all_bytes(prepared.folder) == before
@@ -295,3 +295,18 @@ def test_the_registered_measures_can_be_used(two_sources, tmp_path):
     corpus = PreparedCorpus.open(tmp_path / "out")
     assert corpus.measure_unit == curriculum.MEASURES["surprisal"].unit == report["complexity"]["unit"]
     assert np.isfinite(corpus.train.complexity).all()
+
+
+def test_scores_outlive_a_failure_after_them(two_sources, tmp_path, monkeypatch):
+    """The next run of the same documents finds the scores, and removes them when the corpus is whole."""
+    monkeypatch.setattr("tokenformer.data.corpus_scoring.FEW_CHUNKS", 0)
+    options = options_for(two_sources, tmp_path / "out", measure="lix")
+    with monkeypatch.context() as failing:
+        failing.setattr("tokenformer.data.prepare._get_tokenizer", lambda *arguments: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            prepare_corpus(options)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.scores", "texts"]
+    with monkeypatch.context() as scoring_fails:
+        scoring_fails.setattr("tokenformer.data.corpus_scoring.MeasureColumns.__call__", lambda *arguments: 1 / 0)
+        prepare_corpus(options)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "texts"]

@@ -49,6 +49,18 @@ def test_every_item_is_found_with_the_wrong_text_first(shared_data, name, count)
         assert (items[0].context, items[0].choices[-1]) == (record["input_prefix"], record["options"][0])
 
 
+MADE = [("formal_languages", 1200), pytest.param("code_grammar", 600, marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize(("name", "count"), MADE)
+def test_made_items_are_always_the_same(name, count):
+    (task,) = find_tasks([name])
+    loaded, again = (load_task(task, None, fast=False) for _ in range(2))
+    assert loaded == again
+    items = [item for part in loaded.items.values() for item in part]
+    assert len(items) == count and all(len(set(item.choices)) == 2 for item in items)
+
+
 def test_groups_and_names_that_are_left_out():
     names = [task.task for task in find_tasks(["zeroshot_swe", "dalaj", "-multiblimp_swe"])]
     assert names == ["dalaj", "scala_style_sv", "determiner_gender_sv"]

@@ -194,6 +194,7 @@ def test_a_run_without_a_step_says_so(write_run, metrics, lines):
         ("baselines.json", "{"),
         ("baselines.json", "[1]"),
         ("stages.json", "["),
+        ("reading.json", "{"),
         ("config.yaml", "a: [1"),
         ("config.yaml", ""),
     ],

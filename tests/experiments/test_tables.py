@@ -130,3 +130,15 @@ def test_short_counts_are_right_to_three_digits(value):
     assert float(text.rstrip("kMB")) * factor == pytest.approx(value, rel=0.005)
     assert "e" not in text
     assert len(text) <= 5
+
+
+def test_words_seen_unique_words_and_epochs_are_stated(run_folder):
+    assert not any("unique words" in note for note in footnotes(RunRecord.open(run_folder)))
+    reading = {"documents": 1200, "unique_words": 400_000, "words": 2_000_000.4, "epochs": 4.987, "sources": {}}
+    (run_folder / "reading.json").write_text(json.dumps(reading))
+    record = RunRecord.open(run_folder)
+    seen = f"{record.steps[-1]['consumed_words']:,.0f}"
+    assert footnotes(record)[0] == (
+        f"Words are those between whitespace, repeats counted: {seen} seen so far of 2,000,000 that the whole run "
+        "reads, 400,000 unique words in 1,200 documents, 4.99 epochs."
+    )

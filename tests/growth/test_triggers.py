@@ -103,6 +103,19 @@ def test_levels_must_rise(kind, key, levels):
         kind(**{key: levels})
 
 
+@given(progress=progresses, events=event_steps, stages=st.integers(2, 20))
+def test_stages_are_quantiles_of_equal_size(progress, events, stages):
+    trigger = ComplexityTrigger(stages=stages)
+    same = ComplexityTrigger(percentiles=[round(100 * stage / stages, 6) for stage in range(1, stages)])
+    assert trigger.events == same.events == stages - 1
+    assert trigger.reason(progress, events, NO_LOSSES) == same.reason(progress, events, NO_LOSSES)
+
+
+def test_one_stage_is_no_growth():
+    with pytest.raises(UserError, match="complexity: stages is 1; it must be 2 or more"):
+        ComplexityTrigger(stages=1)
+
+
 @pytest.mark.parametrize("key", ["percentiles", "admitted"])
 @pytest.mark.parametrize("levels", [[-1, 50], [50, 101], [float("nan")]])
 def test_percent_are_percent(key, levels):

@@ -1,6 +1,7 @@
 """The formulas for parameters and operations, against models that are really built and run."""
 
 import pytest
+import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -74,6 +75,27 @@ def test_operations_are_those_that_torch_counts(config, build, batch, length):
     tokens = 2 * length
     assert forward.get_total_flops() == tokens * size.forward_flops_per_token(length)
     assert forward.get_total_flops() + backward.get_total_flops() == tokens * size.training_flops_per_token(length)
+
+
+def one_position_after_another(heads: list[torch.Tensor]) -> None:
+    """Causal attention of [batch, heads, length, head size] in which nothing is computed that the mask would hide."""
+    query, key, value = heads
+    for position in range(query.shape[2]):
+        score = query[:, :, position : position + 1] @ key[:, :, : position + 1].transpose(-1, -2)
+        (score @ value[:, :, : position + 1]).sum().backward(retain_graph=True)
+
+
+@pytest.mark.parametrize("length", [1, 7])
+def test_the_causal_half_is_what_the_mask_leaves(tokenformer_config, length):
+    config = tokenformer_config()
+    size, tokens = model_size(config), 3 * length
+    head_size = config.hidden_size // config.num_attention_heads
+    heads = [torch.randn(3, config.num_attention_heads, length, head_size, requires_grad=True) for _ in range(3)]
+    with FlopCounterMode(display=False) as counter:
+        one_position_after_another(heads)
+    without_attention = 3 * (2 * size.block_matrix_parameters + 2 * size.hidden_size * size.vocabulary_size)
+    attention = size.training_flops_per_token(length, causal_half=True) - without_attention
+    assert counter.get_total_flops() * config.num_hidden_layers == tokens * attention
 
 
 def test_growth_costs_what_its_parameters_cost(tokenformer_config, build, batch):

@@ -67,6 +67,8 @@ def test_curriculum_json_tells_the_position_in_the_plan(reference, tiny_config):
             "plan": run.plan.fingerprint,
             "samples": 4 * step,
             "complexity": run.progress(step, []).complexity,
+            "words": run.progress(step, []).words,
+            "rung": None,
         }
 
 

@@ -22,7 +22,13 @@ def test_a_finished_run_says_so_and_stays_as_it_is(reference, tiny_config):
 
 
 def test_its_folder_holds_config_stages_metrics_and_checkpoints(reference):
-    assert {path.name for path in reference.iterdir()} == {"config.yaml", "stages.json", "metrics.jsonl", "checkpoints"}
+    assert {path.name for path in reference.iterdir()} == {
+        "config.yaml",
+        "stages.json",
+        "reading.json",
+        "metrics.jsonl",
+        "checkpoints",
+    }
 
 
 def test_a_set_key_lands_in_the_runs_config_and_in_the_run(train_here):

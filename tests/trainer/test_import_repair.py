@@ -119,6 +119,39 @@ def test_the_same_import_stays_in_other_modules():
     assert repaired(CIRCLE, NOTHING, name="nanotron.trainer") == normal(CIRCLE)
 
 
+LLAMA_CONFIG = """
+    class LlamaConfig:
+        hidden_size: int = 4096
+        vocab_size: int = 32000{field}
+        def __post_init__(self):
+            pass
+    class OtherConfig:
+        hidden_size: int = 1
+"""
+LLAMA_ATTENTION = """
+    class RotaryEmbedding:
+        pass
+    class CausalSelfAttention:
+        def __init__(self, config):
+            self.rotary = RotaryEmbedding(dim=4, end=config.end{theta})
+            self.flash = FlashRotaryEmbedding(dim=4, interleaved=True{base})
+"""
+
+
+def test_llama_gets_the_base_of_its_rotary_positions():
+    places = {
+        "nanotron.config.models_config": (LLAMA_CONFIG, {"field": "\n        rope_theta: float = 10000.0"}),
+        "nanotron.models.llama": (
+            LLAMA_ATTENTION,
+            {"theta": ", theta=config.rope_theta", "base": ", base=config.rope_theta"},
+        ),
+    }
+    for name, (source, parts) in places.items():
+        without, mended = source.format(**dict.fromkeys(parts, "")), source.format(**parts)
+        assert repaired(without, NOTHING, name=name) == repaired(mended, NOTHING, name=name) == normal(mended)
+        assert repaired(without, NOTHING, name="nanotron.other") == normal(without)
+
+
 def test_nothing_else_is_touched_where_nothing_is_missing():
     source = """
         import torch

@@ -65,6 +65,7 @@ class Checkpoints:
     checkpoint_interval: int
     checkpoints_path: Optional[str] = None
     save_initial_state: bool = False
+    babylm_ladder: bool = False
 
 
 @dataclass
@@ -76,9 +77,11 @@ class Logging:
 
 @dataclass
 class Tokens:
+    """`train_steps` is None while `curriculum.budget.words` decides it; a `PreparedRun` has it filled in."""
+
     sequence_length: int
-    train_steps: int
     micro_batch_size: int
+    train_steps: Optional[int] = None
     batch_accumulation_per_replica: int = 1
     val_check_interval: int = -1
 
@@ -148,11 +151,33 @@ class DataStage:
 
 
 @dataclass
+class WordBudget:
+    """`words` is a number or text such as 10M; `max_epochs` bounds how often any document is read. None is no bound."""
+
+    words: Any = None
+    max_epochs: Optional[int] = None
+
+
+@dataclass
+class ContextPhase:
+    """A context of `length` tokens `until` a fraction of the run's steps; the last phase has no `until`."""
+
+    length: int
+    until: Optional[float] = None
+
+
+@dataclass
 class Curriculum:
-    """`ordering` is a name in `tokenformer.curriculum.ORDERINGS` and its parameters; `smoothing` is the weight of the
-    past in the moving average of complexity that triggers growth."""
+    """`ordering` is a name in `tokenformer.curriculum.ORDERINGS` and its parameters, `selections` are names in
+    `tokenformer.curriculum.SELECTIONS` and theirs; `mixture` holds a share, or a list of [progress, share], for each
+    source of the corpus, and takes the place of the sources' weights; `smoothing` is the weight of the past in the
+    moving average of complexity that triggers growth."""
 
     ordering: Dict[str, Any] = field(default_factory=lambda: {"name": "random"})
+    selections: List[Dict[str, Any]] = field(default_factory=list)
+    mixture: Optional[Dict[str, Any]] = None
+    context_length: Optional[List[ContextPhase]] = None
+    budget: WordBudget = field(default_factory=WordBudget)
     smoothing: float = 0.98
 
 

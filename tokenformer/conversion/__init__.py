@@ -1,1 +1,1 @@
-"""Checkpoints of other code, to and from ours."""
+"""Checkpoints of other makers into ours, and ours into Hugging Face folders and back."""

@@ -3,11 +3,13 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import count
 
 import numpy as np
 
 from tokenformer.curriculum.documents import Documents, analysed, text_batches
+from tokenformer.curriculum.key_table import EMPTY, KeyTable
 
 UNKNOWN = -1
 LONGEST_WORD = 32
@@ -171,13 +173,17 @@ class BigramModel:
         )
 
     def _pairs(self, previous: np.ndarray, word: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Count of each pair (zero where it was never seen), and its position in `pair_keys`."""
-        if not self.pair_keys.size:
-            return np.zeros_like(word), np.zeros_like(word)
-        possible = (previous != UNKNOWN) & (word != UNKNOWN)
-        keys = np.where(possible, previous * len(self.vocabulary) + word, UNKNOWN)
-        position = np.minimum(np.searchsorted(self.pair_keys, keys), self.pair_keys.size - 1)
-        return np.where(self.pair_keys[position] == keys, self.pair_counts[position], 0), position
+        """Count of each pair, and its position in `pair_keys`; zero and EMPTY where it was never seen."""
+        count, position = np.zeros_like(word), np.full_like(word, EMPTY)
+        possible = np.flatnonzero((previous != UNKNOWN) & (word != UNKNOWN))
+        position[possible] = self._table.places(previous[possible] * len(self.vocabulary) + word[possible])
+        seen = np.flatnonzero(position != EMPTY)
+        count[seen] = self.pair_counts[position[seen]]
+        return count, position
+
+    @cached_property
+    def _table(self) -> KeyTable:
+        return KeyTable(self.pair_keys)
 
     def _leave_out(self, seen: Evidence, stream: WordStream, rows: np.ndarray) -> None:
         """Takes out of `seen`, at `rows`, what each document itself contributed."""

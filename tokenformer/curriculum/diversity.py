@@ -34,6 +34,10 @@ def mattr(documents: Documents) -> np.ndarray:
 
 def previous_place(documents: Documents) -> np.ndarray:
     """int64[t]: place in its text of the last same word before each word, -1 where there is none."""
+    return documents.shared("previous place", lambda: _previous_place(documents))
+
+
+def _previous_place(documents: Documents) -> np.ndarray:
     order = np.argsort(documents.document * len(documents.vocabulary) + documents.word, kind="stable")
     starts = np.cumsum(documents.word_counts) - documents.word_counts
     place = np.arange(order.size) - starts[documents.document]
@@ -79,10 +83,11 @@ def _mirrored(previous: np.ndarray, documents: Documents) -> np.ndarray:
 def _factors(previous: list[int]) -> float:
     """Factors of one text of some words, the last one in part; `previous` as in `previous_place`."""
     factors = start = different = 0
+    threshold = THRESHOLD
     for place, before in enumerate(previous):
         if before < start:
             different += 1
-        elif different <= THRESHOLD * (place + 1 - start):
+        elif different <= threshold * (place + 1 - start):
             factors, start, different = factors + 1, place + 1, 0
     rest = len(previous) - start
     if rest:

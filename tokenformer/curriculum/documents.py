@@ -4,9 +4,9 @@ What counts as a word and as a sentence is said in `tokenformer.curriculum.text`
 is split at white space, and each *different* piece is taken apart once (`tokenformer.curriculum.pieces`).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from threading import Lock
@@ -40,6 +40,7 @@ class Documents:
     document: np.ndarray
     sentence: np.ndarray
     colon_sentence: np.ndarray
+    _shared: dict[Hashable, np.ndarray] = field(default_factory=dict, init=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -57,6 +58,12 @@ class Documents:
     def of_vocabulary(self, function: Callable[[str], float], kind: type = np.int64) -> np.ndarray:
         """kind[v]: a function of each word of the vocabulary."""
         return np.fromiter(map(function, self.vocabulary), kind, count=len(self.vocabulary))
+
+    def shared(self, key: Hashable, compute: Callable[[], np.ndarray]) -> np.ndarray:
+        """What several measures need of these texts, computed for the first one that asks for `key`."""
+        if key not in self._shared:
+            self._shared[key] = compute()
+        return self._shared[key]
 
     def sums(self, values: np.ndarray) -> np.ndarray:
         """float64[n]: sum of `values` [t] over the words of each text."""

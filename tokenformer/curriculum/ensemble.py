@@ -1,7 +1,7 @@
 """Several measures as one: the mean of their standardised values."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -47,7 +47,7 @@ class Ensemble:
         return ((self.features(documents) - self.mean) / self.scale).mean(axis=1)
 
 
-def learn_ensemble(texts: list[str], language: str, parameters: EnsembleParameters) -> ScoreFunction:
+def learn_ensemble(texts: Iterable[str], language: str, parameters: EnsembleParameters) -> ScoreFunction:
     """Standardises by the package's norms, and by `texts` what has none: other languages, and measures fitted on them.
 
     So the scores of English and of Swedish do not depend on what else is scored.

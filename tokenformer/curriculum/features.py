@@ -1,6 +1,6 @@
 """Measures as columns of numbers that can be added: on a scale where equal steps mean about the same."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +26,7 @@ class Features:
     scorers: tuple[Scorer, ...]
 
     @classmethod
-    def fit(cls, names: Sequence[str], language: str, train_texts: Sequence[str] = (), owner: str = "") -> "Features":
+    def fit(cls, names: Sequence[str], language: str, train_texts: Iterable[str] = (), owner: str = "") -> "Features":
         """`owner` is what messages call the one who asks for these measures ("measure 'ensemble'")."""
         # Here and not at the top: measures that are made of others are in the registry too.
         from tokenformer.curriculum.scoring import MEASURES

@@ -5,13 +5,13 @@ Mandera, Keuleers & Brysbaert 2014) is log10 of the occurrences in a billion wor
 counts with 9 minus its Zipf frequency: -log10 of its relative frequency, 9 for a word that is not listed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 import numpy as np
 
 from tokenformer.curriculum.documents import Documents
-from tokenformer.curriculum.measure import Measure, ScoreFunction
+from tokenformer.curriculum.measure import Learn, Measure, ScoreFunction
 from tokenformer.errors import MissingExtraError
 
 RARE_FROM = 5.0
@@ -25,12 +25,14 @@ class _OfRarity:
         self.language, self.measure = language, measure
 
     def __call__(self, documents: Documents) -> np.ndarray:
-        rarity = documents.of_vocabulary(lambda word: word_rarity_of(word, self.language), np.float64)
-        return self.measure(documents, rarity)
+        return self.measure(documents, documents.shared(("rarity", self.language), lambda: self._rarity(documents)))
+
+    def _rarity(self, documents: Documents) -> np.ndarray:
+        return documents.of_vocabulary(lambda word: word_rarity_of(word, self.language), np.float64)
 
 
-def _learn(measure: Callable[[Documents, np.ndarray], np.ndarray]) -> Callable[[list[str], str, object], ScoreFunction]:
-    def learn(train_texts: list[str], language: str, parameters: object) -> ScoreFunction:
+def _learn(measure: Callable[[Documents, np.ndarray], np.ndarray]) -> Learn:
+    def learn(train_texts: Iterable[str], language: str, parameters: object) -> ScoreFunction:
         _zipf_frequency()
         return _OfRarity(language, measure)
 

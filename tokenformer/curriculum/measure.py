@@ -1,6 +1,6 @@
 """What a complexity measure is."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,8 @@ from tokenformer.curriculum.text import normalise
 from tokenformer.errors import UserError
 
 ScoreFunction = Callable[[Documents], np.ndarray]
+
+Learn = Callable[[Iterable[str], str, Any], ScoreFunction]
 
 NATURAL = "natural"
 """In `Measure.languages`: every language that people speak."""
@@ -57,6 +59,7 @@ class Measure:
             a formula ignore the training texts (`formula`).
         parameters: dataclass of what the user may set.
         is_composite: whether it is made of other measures.
+        needs_model: whether it needs a parser or a trained model beside the text.
     """
 
     name: str
@@ -64,22 +67,24 @@ class Measure:
     unit: str
     source: str
     cost: str
-    learn: Callable[[list[str], str, Any], ScoreFunction]
+    learn: Learn
     parameters: type = NoParameters
     is_composite: bool = False
+    needs_model: bool = False
 
     def holds_for(self, language: str) -> bool:
         return language in self.languages or (NATURAL in self.languages and language not in ARTIFICIAL)
 
-    def fit(self, train_texts: Sequence[str], language: str, **parameters: Any) -> Scorer:
+    def fit(self, train_texts: Iterable[str], language: str, **parameters: Any) -> Scorer:
         """Makes the measure ready for `language`, learning from `train_texts` what has to be learned.
 
+        `train_texts` may be read several times, or not at all: a list, or what reads them anew (no generator).
         Raises UserError where the measure does not hold for the language, and for unknown or invalid parameters.
         """
         self._check_language(language)
         settings = filled_parameters(f"measure '{self.name}'", self.parameters, parameters)
         refuse_single_string(train_texts)
-        return Scorer(self.learn([normalise(text) for text in train_texts], language, settings))
+        return Scorer(self.learn(NormalisedTexts(train_texts), language, settings))
 
     def __call__(self, texts: Sequence[str], language: str) -> np.ndarray:
         """Scores float64[n] of n texts; a measure that has to be fitted is fitted on these texts."""
@@ -98,10 +103,20 @@ class Measure:
         )
 
 
-def formula(function: ScoreFunction) -> Callable[[list[str], str, Any], ScoreFunction]:
+@dataclass(frozen=True)
+class NormalisedTexts:
+    """Texts in the form that is measured, made each time that they are read: only measures that learn read them."""
+
+    texts: Iterable[str]
+
+    def __iter__(self) -> Iterator[str]:
+        return map(normalise, self.texts)
+
+
+def formula(function: ScoreFunction) -> Learn:
     """For `Measure.learn`: a measure that learns nothing and scores by `function`."""
 
-    def learn(train_texts: list[str], language: str, parameters: Any) -> ScoreFunction:
+    def learn(train_texts: Iterable[str], language: str, parameters: Any) -> ScoreFunction:
         return function
 
     return learn

@@ -3,6 +3,7 @@
 import keyword
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +26,7 @@ class NestingDepth:
     The depth of a character is the number of brackets around it, its own included if it is one; closing brackets that
     match nothing are passed over. In code the characters of a line are at least as deep as the line is indented (in
     levels: every larger indentation opens one), and strings and comments are left out. Doubling a text with balanced
-    brackets does not change it.
+    brackets and closed quotation marks does not change it.
     """
 
     language: str
@@ -100,7 +101,7 @@ def _entropy(code: str) -> float:
     return float(-(shares * np.log2(shares)).sum()) + 0.0
 
 
-def _learn_nesting_depth(train_texts: list[str], language: str, parameters: object) -> NestingDepth:
+def _learn_nesting_depth(train_texts: Iterable[str], language: str, parameters: object) -> NestingDepth:
     return NestingDepth(language)
 
 

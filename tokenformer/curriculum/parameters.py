@@ -1,7 +1,8 @@
-"""Parameters of measures and orderings: a frozen dataclass each, filled from the user's keys."""
+"""Parameters of measures, orderings and selections: a frozen dataclass each, filled from the user's keys."""
 
 import dataclasses
 import difflib
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,10 +29,39 @@ def filled_parameters(owner: str, kind: type, values: Mapping[str, Any]):
     return kind(**values)
 
 
+def is_number(value: Any) -> bool:
+    """Whether it is a finite number; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
 def number_between(owner: str, key: str, value: Any, low: float, high: float, low_included: bool) -> None:
     """Raises UserError unless `value` is a number in (low, high], or in [low, high] where `low_included`."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if is_number and value <= high and (value >= low if low_included else value > low):
+    if is_number(value) and value <= high and (value >= low if low_included else value > low):
         return
     bracket = "[" if low_included else "("
     raise UserError(f"{owner}: {key} must be a number in {bracket}{low:g}, {high:g}], not {value!r}")
+
+
+def whole_number(owner: str, key: str, value: Any, least: int) -> None:
+    """Raises UserError unless `value` is a whole number of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise UserError(f"{owner}: {key} must be a whole number of {least} or more, not {value!r}")
+
+
+def true_or_false(owner: str, key: str, value: Any) -> None:
+    """Raises UserError unless `value` is a truth value."""
+    if not isinstance(value, bool):
+        raise UserError(f"{owner}: {key} must be true or false, not {value!r}")
+
+
+def rising_numbers(owner: str, key: str, values: Any, low: float = -math.inf, high: float = math.inf) -> None:
+    """Raises UserError unless `values` is a list of rising numbers from `low` to `high`."""
+    is_list = isinstance(values, list | tuple) and len(values) > 0
+    if (
+        is_list
+        and all(is_number(value) and low <= value <= high for value in values)
+        and all(first < second for first, second in zip(values, values[1:], strict=False))
+    ):
+        return
+    bounds = "" if low == -math.inf else f" from {low:g} to {high:g}"
+    raise UserError(f"{owner}: {key} must be a list of rising numbers{bounds}, not {values!r}")

@@ -1,6 +1,7 @@
 """What stands between white space, taken apart once and remembered."""
 
 import re
+import string
 from array import array
 from bisect import bisect_right
 from collections import defaultdict
@@ -13,6 +14,10 @@ from tokenformer.curriculum.text import PERIODS, sentence_end, word_matches
 
 _SENTENCE_END = sentence_end(PERIODS)
 _SENTENCE_OR_COLON_END = sentence_end(PERIODS + ":")
+
+_END_MARK = re.compile(f"[{re.escape(PERIODS)}:]")
+_MARKS_AROUND = "".join(mark for mark in string.punctuation if mark not in "'-")
+"""ASCII marks that are no part of a word that they stand beside."""
 
 Piece = str | tuple[str]
 """In brackets: of a text without any letter or digit; the piece is then a word."""
@@ -59,13 +64,11 @@ class PieceTable:
         self._first_word.append(len(self._word))
         self._word_count.append(len(found))
         self._word.extend(map(self._numbers.__getitem__, found))
-        for pattern, ends_before, ends in (
-            (_SENTENCE_END, self._ends_before, self._ends),
-            (_SENTENCE_OR_COLON_END, self._colon_ends_before, self._colon_ends),
-        ):
-            places = _ends(piece, pattern)
-            ends_before.extend(bisect_right(places, start) for start in starts)
-            ends.append(len(places))
+        ends, colon_ends = _ends(piece)
+        self._ends_before.extend(_before(ends, starts))
+        self._ends.append(len(ends))
+        self._colon_ends_before.extend(_before(colon_ends, starts))
+        self._colon_ends.append(len(colon_ends))
         return row
 
 
@@ -73,11 +76,24 @@ def _words(piece: Piece) -> tuple[list[str], list[int]]:
     """The words of a piece and where they start."""
     if isinstance(piece, tuple):
         return [*piece], [0]
-    if piece.isalnum() and piece.isascii():
-        return [piece], [0]
+    # Most pieces are one word with marks around it, which is found much faster than by the rule for all of them.
+    core = piece.strip(_MARKS_AROUND)
+    if core.isalnum() and piece.isascii():
+        return [core], [piece.index(core)]
     matches = list(word_matches(piece))
     return [match.group() for match in matches], [match.start() for match in matches]
 
 
-def _ends(piece: Piece, pattern: re.Pattern) -> list[int]:
-    return [match.end() for match in pattern.finditer(piece)] if isinstance(piece, str) else []
+def _ends(piece: Piece) -> tuple[list[int], list[int]]:
+    """Where sentences end in a piece, at periods, and at periods and colons."""
+    if isinstance(piece, tuple) or _END_MARK.search(piece) is None:
+        return [], []
+    ends, colon_ends = (
+        [match.end() for match in pattern.finditer(piece)] for pattern in (_SENTENCE_END, _SENTENCE_OR_COLON_END)
+    )
+    return ends, colon_ends
+
+
+def _before(places: list[int], starts: list[int]) -> list[int]:
+    """How many of `places` are at or before each start."""
+    return [bisect_right(places, start) for start in starts] if places else [0] * len(starts)

@@ -11,7 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from tokenformer.curriculum.orderings import choose_copies, find_ordering, ordering_parameters
+from tokenformer.curriculum.budget import check_epochs, check_word_budget
+from tokenformer.curriculum.copies import Budget, Copies, Documents, choose_copies
+from tokenformer.curriculum.mixture import Mixture, choose_mixed, mixed
+from tokenformer.curriculum.orderings import Ordering, find_ordering, ordering_parameters
+from tokenformer.curriculum.selections import selected
 from tokenformer.errors import UserError
 
 MAXIMUM_EPOCHS = 100_000
@@ -29,7 +33,7 @@ class SamplePlan:
         document_tokens: int64[n], tokens of each document, end-of-document token included.
         document_words: int64[n], whitespace words of each document.
         document_complexity: float64[n], in the unit of the measure.
-        document_weight: float64[n], how often an epoch holds each document.
+        document_weight: float64[n], how often an epoch holds each document; 0 where it is not selected.
         sequence_length: tokens of a sample that are trained on.
         samples: number of samples.
         fingerprint: sha256 of all inputs of `build_plan` and of the order, in hexadecimal.
@@ -71,7 +75,7 @@ class SamplePlan:
 
     @property
     def epochs(self) -> float:
-        """Tokens that are trained on, in epochs of the weighted corpus."""
+        """Tokens that are trained on, in epochs of what is selected of the corpus, by the weights of its sources."""
         return self.samples * self.sequence_length / float(self.document_weight @ self.document_tokens)
 
     @cached_property
@@ -125,66 +129,151 @@ def build_plan(
     document_tokens: np.ndarray,
     document_words: np.ndarray,
     document_complexity: np.ndarray,
-    total_tokens: int,
     sequence_length: int,
     ordering: str,
+    total_tokens: int | None = None,
+    total_words: int | None = None,
+    tokens_per_step: int | None = None,
+    maximum_epochs: int | None = None,
     parameters: Mapping[str, Any] | None = None,
+    selections: Sequence[Mapping[str, Any]] = (),
+    mixture: Mapping[str, Any] | None = None,
     seed: int = 0,
     document_source: np.ndarray | None = None,
     source_weights: Sequence[float] | None = None,
+    source_names: Sequence[str] | None = None,
 ) -> SamplePlan:
-    """The plan of a run that trains on `total_tokens`, rounded down to whole samples; a pure function.
+    """The plan of a run; a pure function.
 
     Args:
         document_tokens, document_words: int64[n]; tokens with the end-of-document token.
         document_complexity: float64[n].
         ordering, parameters: key of `ORDERINGS` and what the user set for it.
+        total_tokens: what the run trains on, rounded down to whole samples; or else:
+        total_words, tokens_per_step: words that the run may read, rounded down to whole steps.
+        maximum_epochs: how often any document may be read at most; None is as often as it takes.
+        selections: name and parameters of each of `SELECTIONS` that is applied, in order.
+        mixture: shares of the sources, see `Mixture`; it takes the place of `source_weights`.
         document_source, source_weights: int64[n] and one weight for each source, how often an epoch holds its
             documents (may be fractional); without them every document occurs once.
+        source_names: name of each source.
 
-    Raises UserError for an unknown ordering or parameter, a corpus without text, a complexity that is not finite, a
-    run shorter than one sample or longer than MAXIMUM_EPOCHS, and weights that are negative or leave nothing to read.
+    Raises UserError for an unknown ordering, selection or parameter, a corpus without text, a complexity that is not
+    finite, a run shorter than one sample or with more epochs than `maximum_epochs` or MAXIMUM_EPOCHS, and weights,
+    selections or shares that are wrong or leave nothing to read.
     """
-    tokens = np.ascontiguousarray(document_tokens, dtype=np.int64)
-    words = np.ascontiguousarray(document_words, dtype=np.int64)
-    complexity = np.ascontiguousarray(document_complexity, dtype=np.float64)
-    _check_documents(tokens, words, complexity)
+    documents = _documents(document_tokens, document_words, document_complexity, document_source, source_names)
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise UserError(f"the seed must be a whole number that is not negative, not {seed!r}")
-    if sequence_length < 1 or total_tokens < sequence_length:
+    if sequence_length < 1 or (total_tokens is not None and total_tokens < sequence_length):
         raise UserError(
             f"a run of {total_tokens} tokens has no sample of {sequence_length} tokens; train for more tokens or "
             "choose a shorter sequence length"
         )
-    weight = _document_weights(tokens.size, document_source, source_weights)
+    if (total_tokens is None) == (total_words is None):
+        raise ValueError("either total_tokens or total_words is needed")
+    weight = _document_weights(documents.size, document_source, source_weights)
+    weight = selected(documents, weight, selections, seed)
+    shares = None if mixture is None else Mixture.of(mixture, documents.source_names)
+    if shares is not None:
+        weight = np.sign(weight)
     settings = ordering_parameters(ordering, parameters or {})
-    _check_epochs(total_tokens, float(weight @ tokens))
+    budget = _budget(documents, weight, total_tokens, total_words, sequence_length, maximum_epochs)
 
-    samples = int(total_tokens // sequence_length)
-    # One more token than is trained on: the target of the last one.
-    budget = samples * sequence_length + 1
-    copies = choose_copies(tokens, complexity, weight, budget, np.random.default_rng([seed, 0]))
-    permutation = find_ordering(ordering).order(copies, settings, np.random.default_rng([seed, 1]))
-    order = copies.document[permutation]
+    parts = _chosen(documents, weight, budget, shares, seed)
+    for copies in parts:
+        check_epochs(copies, maximum_epochs)
+    tokens_read = int(sum(copies.tokens.sum() for copies in parts))
+    order = _order(parts, shares, find_ordering(ordering), settings, seed)
+    if total_tokens is None:
+        total_tokens = _whole_steps(tokens_read, tokens_per_step, total_words)
     return SamplePlan(
         order=order,
-        document_tokens=tokens,
-        document_words=words,
-        document_complexity=complexity,
+        document_tokens=documents.tokens,
+        document_words=documents.words,
+        document_complexity=documents.complexity,
         document_weight=weight,
         sequence_length=int(sequence_length),
-        samples=samples,
+        samples=int(total_tokens // sequence_length),
         fingerprint=_fingerprint(
-            arrays=[tokens, words, complexity, weight, order],
+            arrays=[documents.tokens, documents.words, documents.complexity, weight, order],
             settings={
                 "ordering": ordering,
                 "parameters": dataclasses.asdict(settings),
+                "selections": [dict(section) for section in selections],
+                "mixture": None if shares is None else dataclasses.asdict(shares),
                 "seed": int(seed),
                 "total_tokens": int(total_tokens),
                 "sequence_length": int(sequence_length),
             },
         ),
     )
+
+
+def _budget(
+    documents: Documents,
+    weight: np.ndarray,
+    total_tokens: int | None,
+    total_words: int | None,
+    sequence_length: int,
+    maximum_epochs: int | None,
+) -> Budget:
+    """What the run reads, which is not more than can be."""
+    if total_tokens is None:
+        check_word_budget(documents, weight, total_words, maximum_epochs)
+        _check_epochs(total_words, float(weight @ documents.words), "words")
+        return Budget(total_words, "words")
+    _check_epochs(total_tokens, float(weight @ documents.tokens), "tokens")
+    # One more token than is trained on: the target of the last one.
+    return Budget(total_tokens // sequence_length * sequence_length + 1)
+
+
+def _whole_steps(tokens_read: int, tokens_per_step: int, total_words: int) -> int:
+    """Tokens that are trained on, of a stream that a budget in words was chosen for."""
+    total_tokens = (tokens_read - 1) // tokens_per_step * tokens_per_step  # the last token is a target alone
+    if total_tokens < 1:
+        raise UserError(f"budget: {total_words:,} words are less than a step of {tokens_per_step:,} tokens")
+    return total_tokens
+
+
+def _chosen(
+    documents: Documents, weight: np.ndarray, budget: Budget, mixture: Mixture | None, seed: int
+) -> list[Copies]:
+    """What is read: all in one, or with a mixture source by source."""
+    if mixture is not None:
+        return choose_mixed(documents, weight, mixture, budget, seed)
+    return [choose_copies(documents, weight, budget, np.random.default_rng([seed, 0]))]
+
+
+def _order(parts: list[Copies], mixture: Mixture | None, ordering: Ordering, parameters: Any, seed: int) -> np.ndarray:
+    """int64[m]: the documents in the order in which they are read."""
+    if mixture is None:
+        return parts[0].document[ordering.order(parts[0], parameters, np.random.default_rng([seed, 1]))]
+    if not ordering.mixes_sources:
+        raise UserError(
+            f"the ordering '{ordering.name}' says when each source is read, and so does mixture; leave one of them out"
+        )
+    orders = [
+        ordering.order(copies, parameters, np.random.default_rng([seed, 1, source]))
+        for source, copies in enumerate(parts)
+    ]
+    return mixed([copies.part(order) for copies, order in zip(parts, orders, strict=True)], mixture)
+
+
+def _documents(
+    tokens: np.ndarray,
+    words: np.ndarray,
+    complexity: np.ndarray,
+    source: np.ndarray | None,
+    source_names: Sequence[str] | None,
+) -> Documents:
+    tokens = np.ascontiguousarray(tokens, dtype=np.int64)
+    words = np.ascontiguousarray(words, dtype=np.int64)
+    complexity = np.ascontiguousarray(complexity, dtype=np.float64)
+    _check_documents(tokens, words, complexity)
+    source = np.zeros(tokens.size, np.int64) if source is None else np.asarray(source, dtype=np.int64)
+    names = source_names or [f"source {number}" for number in range(int(source.max()) + 1)]
+    return Documents(tokens, words, complexity, source, tuple(names))
 
 
 def _check_documents(tokens: np.ndarray, words: np.ndarray, complexity: np.ndarray) -> None:
@@ -203,11 +292,11 @@ def _check_documents(tokens: np.ndarray, words: np.ndarray, complexity: np.ndarr
         )
 
 
-def _check_epochs(total_tokens: int, epoch_tokens: float) -> None:
-    if total_tokens > MAXIMUM_EPOCHS * epoch_tokens:
+def _check_epochs(total: int, epoch: float, unit: str) -> None:
+    if total > MAXIMUM_EPOCHS * epoch:
         raise UserError(
-            f"{total_tokens} tokens would read the corpus ({epoch_tokens:g} tokens by the weights of its sources) more "
-            f"than {MAXIMUM_EPOCHS} times; add text, raise the weights or train for fewer tokens"
+            f"{total} {unit} would read the corpus ({epoch:g} {unit} by the weights of its sources) more "
+            f"than {MAXIMUM_EPOCHS} times; add text, raise the weights or train for fewer {unit}"
         )
 
 

@@ -6,16 +6,18 @@ from typing import Any
 import numpy as np
 
 from tokenformer.curriculum.compression import COMPRESSION
+from tokenformer.curriculum.dependency import DEPENDENCY_DISTANCE
 from tokenformer.curriculum.diversity import MATTR, MTLD
 from tokenformer.curriculum.ensemble import ENSEMBLE
 from tokenformer.curriculum.language import AUTOMATIC, certain_language
 from tokenformer.curriculum.lexical import RARE_WORDS, VOCABULARY_RARITY, WORD_RARITY
 from tokenformer.curriculum.measure import ARTIFICIAL, Measure
+from tokenformer.curriculum.model_loss import LOSS_GAP, PERPLEXITY
 from tokenformer.curriculum.nesting import IDENTIFIER_ENTROPY, NESTING_DEPTH
 from tokenformer.curriculum.readability import COLEMAN_LIAU, FLESCH_KINCAID, FLESCH_KINCAID_SWEDISH, LIX
 from tokenformer.curriculum.regressor import REGRESSOR
 from tokenformer.curriculum.structure import LONGEST_SENTENCE, SENTENCE_LENGTH, WORD_LENGTH
-from tokenformer.curriculum.surprisal import SURPRISAL
+from tokenformer.curriculum.surprisal import SURPRISAL, VOCABULARY_SURPRISAL
 from tokenformer.errors import UserError
 
 MEASURES: dict[str, Measure] = {
@@ -24,6 +26,7 @@ MEASURES: dict[str, Measure] = {
         ENSEMBLE,
         REGRESSOR,
         SURPRISAL,
+        VOCABULARY_SURPRISAL,
         LIX,
         FLESCH_KINCAID,
         FLESCH_KINCAID_SWEDISH,
@@ -39,6 +42,9 @@ MEASURES: dict[str, Measure] = {
         COMPRESSION,
         NESTING_DEPTH,
         IDENTIFIER_ENTROPY,
+        DEPENDENCY_DISTANCE,
+        PERPLEXITY,
+        LOSS_GAP,
     )
 }
 

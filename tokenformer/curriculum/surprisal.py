@@ -1,8 +1,9 @@
-"""Mean word surprisal under a bigram model of the simplest text."""
+"""Mean surprisal of words, running or different ones, under a bigram model of the simplest text."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -54,6 +55,26 @@ class SurprisalParameters:
         return self.reference_texts is None and self.reference != CORPUS and has_reference(language)
 
 
+WordMean = Callable[[Documents, np.ndarray], np.ndarray]
+"""Documents and a value float64[t] of each word -> a mean float64[n] for each document."""
+
+
+def running_mean(documents: Documents, values: np.ndarray) -> np.ndarray:
+    """Over all words of each text."""
+    return documents.means(values)
+
+
+def vocabulary_mean(documents: Documents, values: np.ndarray) -> np.ndarray:
+    """Over the different words of each text, where they first occur."""
+    size = max(len(documents.vocabulary), 1)
+    _, first = np.unique(documents.document * size + documents.word, return_index=True)
+    # In the order of the text, so that the sum is rounded alike whatever stands beside it.
+    first.sort()
+    document = documents.document[first]
+    different = np.bincount(document, minlength=len(documents))
+    return np.bincount(document, values[first], len(documents)) / np.maximum(different, 1)
+
+
 @dataclass(frozen=True)
 class SurprisalFunction:
     """Mean surprisal of a text's words in bits; 0 for a text without words.
@@ -61,18 +82,21 @@ class SurprisalFunction:
     A text that is part of a fitted reference (recognised by the digest of its normalised form) is priced by the model
     of the rest of the reference, so that membership does not make it look easy. (For the built-in reference that is
     not known: the stories it was counted in look easier than they would if they were new.) When a text is doubled, the
-    price of one word changes, the first of the copy: by at most 250 bits, divided by the number of words.
+    price of one word changes, the first of the copy: by at most 250 bits, divided by the number of words. The mean over
+    different words does not change.
     """
 
     model: BigramModel
-    reference_digests: frozenset[bytes] = frozenset()
+    mean: WordMean
+    reference_digests: tuple[bytes, ...] = ()
 
     def __call__(self, documents: Documents) -> np.ndarray:
         stream = self.model.read(documents)
         left_out = np.zeros(len(documents), dtype=bool)
         if self.reference_digests:
-            left_out = np.array([_digest(text) in self.reference_digests for text in documents.texts], dtype=bool)
-        return documents.means(self.model.surprisal(stream, left_out))
+            members = frozenset(self.reference_digests)
+            left_out = np.array([_digest(text) in members for text in documents.texts], dtype=bool)
+        return self.mean(documents, self.model.surprisal(stream, left_out))
 
 
 @dataclass(frozen=True)
@@ -80,24 +104,32 @@ class BuiltInSurprisal:
     """`SurprisalFunction` under the package's reference, which other processes read for themselves."""
 
     language: str
+    mean: WordMean
 
     def __call__(self, documents: Documents) -> np.ndarray:
-        return SurprisalFunction(built_in_reference(self.language).model)(documents)
+        bits = documents.shared(("built-in surprisal", self.language), lambda: self._bits(documents))
+        return self.mean(documents, bits)
+
+    def _bits(self, documents: Documents) -> np.ndarray:
+        model = built_in_reference(self.language).model
+        return model.surprisal(model.read(documents), np.zeros(len(documents), dtype=bool))
 
 
-def learn_surprisal(texts: list[str], language: str, parameters: SurprisalParameters) -> ScoreFunction:
+def learn_surprisal(
+    texts: Iterable[str], language: str, parameters: SurprisalParameters, mean: WordMean = running_mean
+) -> ScoreFunction:
     """The built-in model, or one fitted on `parameters.reference_texts`, or on the simplest share of `texts`.
 
     Texts that occur more than once count once.
     """
     if parameters.is_built_in(language):
-        return BuiltInSurprisal(language)
+        return BuiltInSurprisal(language, mean)
     if parameters.reference_texts is None:
         reference = simplest_texts(list(dict.fromkeys(texts)), parameters.share, parameters.core)
     else:
         reference = list(dict.fromkeys(map(normalise, parameters.reference_texts)))
     vocabulary, stream = numbered_words(reference)
-    return SurprisalFunction(BigramModel.fit(vocabulary, stream), frozenset(map(_digest, reference)))
+    return SurprisalFunction(BigramModel.fit(vocabulary, stream), mean, tuple(sorted(map(_digest, reference))))
 
 
 def simplest_texts(texts: list[str], share: float, core: float) -> list[str]:
@@ -152,3 +184,14 @@ SURPRISAL = Measure(
     learn=learn_surprisal,
     parameters=SurprisalParameters,
 )
+
+VOCABULARY_SURPRISAL = Measure(
+    name="vocabulary_surprisal",
+    languages=(NATURAL, *ARTIFICIAL),
+    unit="bits per different word",
+    source="own; surprisal as above over different words, of which a long text has more rare ones",
+    cost="that of surprisal, and a sort of the words",
+    learn=partial(learn_surprisal, mean=vocabulary_mean),
+    parameters=SurprisalParameters,
+)
+"""Frequent words repeat and rare ones do not, so it rises with the length of a text: compare texts of one length."""

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tokenformer.errors import UserError
+
 
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Write `content` (text as UTF-8) to `path`, through a temporary file beside it.
@@ -51,3 +53,11 @@ def folder_built_beside(output: Path) -> Iterator[Path]:
     os.rename(partial, output)
     if replaced.exists():
         shutil.rmtree(replaced)
+
+
+def refuse_to_replace(output: Path) -> None:
+    """Raises UserError where `output` exists already and is more than an empty folder."""
+    if output.is_dir() and not any(output.iterdir()):
+        return
+    if output.exists() or output.is_symlink():
+        raise UserError(f"{output} exists: choose another output, or remove it")

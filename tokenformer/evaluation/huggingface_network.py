@@ -65,6 +65,8 @@ class HuggingFaceNetwork:
             return f"the model is in {str(self.model.dtype).removeprefix('torch.')}"
         if getattr(self.model.config, "sliding_window", None):
             return "the model attends within a sliding window"
+        if getattr(self.model.config, "document_mask", False):
+            return "the model tells documents by the order of tokens"
         vocabulary = self.model.get_input_embeddings().weight.shape[0]
         requests = _trial(vocabulary, min(24, self.max_length or 24))
         try:

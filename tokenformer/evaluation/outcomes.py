@@ -63,7 +63,7 @@ def score_of(items: Sequence[Item], log_probabilities: Sequence[Sequence[float]]
         accuracy=float(gained.mean()),
         stderr=float(gained.std(ddof=1) / math.sqrt(len(items))) if len(items) > 1 else None,
         ties=sum(is_tie for _, is_tie in counted) / len(items),
-        chance=float(np.mean([1 / len(item.choices) for item in items])),
+        chance=math.fsum(1 / len(item.choices) for item in items) / len(items),
     )
 
 

@@ -77,7 +77,7 @@ def encoded_requests(
         try:
             requests.append(truncated_request(*split[index], max_length))
         except UserError as error:
-            raise UserError(f"{text[1]!r} after {text[0]!r} cannot be scored: {error}") from None
+            raise UserError(f"{text[1][:80]!r} after {text[0][:80]!r} cannot be scored: {error}") from None
     return requests
 
 

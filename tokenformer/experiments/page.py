@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable
 from html import escape
 
 from tokenformer.experiments.run_record import RunRecord
@@ -32,13 +33,18 @@ small, .footnotes { color: var(--faint); }
 pre { overflow-x: auto; font-size: .85rem; border: 1px solid var(--line); padding: .5rem; }
 """
 
+_PICTURE = (
+    "Held-out and training loss against words seen and against training FLOPs, growth events marked; "
+    "text complexity and number of parameters below"
+)
+
 
 def page(record: RunRecord, light_picture: bytes, dark_picture: bytes) -> str:
     """The page of a run; the pictures are PNG files for a light and for a dark background."""
     sections = [
         f"<h1>{escape(record.name)}</h1>",
         f'<p class="verdict">{escape(verdict(record))}</p>',
-        _picture(light_picture, dark_picture),
+        picture(light_picture, dark_picture, 2000, 1280, _PICTURE),
         "<h2>Stages and baselines</h2>",
         "<p><small>Words, tokens and training FLOPs are totals since the start of the run. Loss is held-out loss in "
         "nats per token.</small></p>",
@@ -48,23 +54,28 @@ def page(record: RunRecord, light_picture: bytes, dark_picture: bytes) -> str:
         "<h2>Configuration</h2>",
         f"<details><summary>config.yaml</summary><pre>{escape(record.config_text)}</pre></details>",
     ]
+    return document(record.name, sections)
+
+
+def document(title: str, sections: Iterable[str], style: str = "") -> str:
+    """A whole page; empty sections are left out, and `style` is CSS beyond STYLE."""
     return "\n".join(
         [
             '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{escape(record.name)}</title>\n<style>{STYLE}</style>\n</head>\n<body>",
+            f"<title>{escape(title)}</title>\n<style>{STYLE}{style}</style>\n</head>\n<body>",
             *filter(None, sections),
             "</body>\n</html>\n",
         ]
     )
 
 
-def _picture(light: bytes, dark: bytes) -> str:
+def picture(light: bytes, dark: bytes, width: int, height: int, description: str) -> str:
+    """PNG files for a light and for a dark background, of so many pixels each, inside the page."""
     return (
         f'<div class="wide"><picture><source media="(prefers-color-scheme: dark)" srcset="{_data_address(dark)}">'
-        f'<img src="{_data_address(light)}" width="2000" height="1280" '
-        'alt="Held-out and training loss against words seen and against training FLOPs, growth events marked; '
-        'text complexity and number of parameters below"></picture></div>'
+        f'<img src="{_data_address(light)}" width="{width}" height="{height}" alt="{escape(description)}">'
+        "</picture></div>"
     )
 
 

@@ -7,6 +7,7 @@ Drawn by matplotlib, which the extra `report` installs. Colours are those of Oka
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -62,15 +63,20 @@ def loss_picture(record: RunRecord, theme: Theme = LIGHT) -> bytes:
 
     Raises MissingExtraError if matplotlib is not installed.
     """
+    return drawn(lambda figure: _draw(figure, record, theme), HEIGHT_INCHES, theme)
+
+
+def drawn(draw: Callable[[Figure], None], height_inches: float, theme: Theme) -> bytes:
+    """A PNG of WIDTH_INCHES by `height_inches` at DOTS_PER_INCH; raises MissingExtraError without matplotlib."""
     try:
         import matplotlib
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise MissingExtraError("matplotlib", "report", "The picture of a run") from error
+        raise MissingExtraError("matplotlib", "report", "A picture") from error
 
     with matplotlib.rc_context(_style(theme)):
-        figure = Figure(figsize=(WIDTH_INCHES, HEIGHT_INCHES), layout="constrained")
-        _draw(figure, record, theme)
+        figure = Figure(figsize=(WIDTH_INCHES, height_inches), layout="constrained")
+        draw(figure)
         picture = io.BytesIO()
         figure.savefig(picture, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
     return picture.getvalue()

@@ -1,8 +1,8 @@
 """What a run wrote into its folder, read back as steps, validations, growth events and stages.
 
 A run's folder holds `config.yaml` (the resolved configuration), `metrics.jsonl` (one JSON object a line, see below),
-`stages.json` (the stages as planned before training) and `baselines.json` (n-gram models on the same held-out text).
-The last two may be missing.
+`stages.json` (the stages as planned before training), `reading.json` (what the plan reads, in words) and
+`baselines.json` (n-gram models on the same held-out text). The last three may be missing.
 
 A line of `metrics.jsonl` has an `iteration_step` and is one of three kinds. A *step* is numbered from 1 and has
 `consumed_tokens` and, where the writing process knows it, `lm_loss`. A *growth event* has `growth/event`. A
@@ -27,6 +27,7 @@ from tokenformer.errors import UserError
 CONFIG_FILE = "config.yaml"
 METRICS_FILE = "metrics.jsonl"
 STAGES_FILE = "stages.json"
+READING_FILE = "reading.json"
 BASELINES_FILE = "baselines.json"
 
 PROGRESS_KEYS = ("consumed_words", "consumed_tokens", "training_flops")
@@ -117,8 +118,8 @@ class RunRecord:
 
     `lines` are the lines of `metrics.jsonl` that count, in order, unknown keys kept; lines that are not steps are
     given the `PROGRESS_KEYS` of the step before them, 0 before the first step. `baselines` maps a name (`unigram`, …)
-    to its held-out loss. `planned_stages` is `stages.json` as it stands, None without one. `notes` says in plain
-    words what was left out.
+    to its held-out loss. `planned_stages` is `stages.json` as it stands, None without one, and so is `reading`.
+    `notes` says in plain words what was left out.
     """
 
     folder: Path
@@ -126,6 +127,7 @@ class RunRecord:
     config_text: str
     lines: list[Line]
     planned_stages: Any
+    reading: Any
     baselines: dict[str, HeldOut]
     notes: list[str]
 
@@ -158,6 +160,7 @@ class RunRecord:
             config_text=config_text,
             lines=_with_progress(lines),
             planned_stages=_read_json(folder / STAGES_FILE),
+            reading=_read_json(folder / READING_FILE),
             baselines=_read_baselines(folder / BASELINES_FILE),
             notes=notes,
         )

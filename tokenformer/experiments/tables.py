@@ -141,7 +141,20 @@ def footnotes(record: RunRecord) -> list[str]:
         for stage in record.stages
         if stage.held_out_step not in (None, stage.last_step)
     ]
-    return [*measured_earlier, *record.notes]
+    return [*reading_sentences(record), *measured_earlier, *record.notes]
+
+
+def reading_sentences(record: RunRecord) -> list[str]:
+    """What was read in words, as BabyLM counts them, and what the whole run reads; nothing without a plan of it."""
+    reading = record.reading
+    if reading is None:
+        return []
+    seen = record.steps[-1].get("consumed_words")
+    return [
+        f"Words are those between whitespace, repeats counted: {count(seen)} seen so far of {count(reading['words'])} "
+        f"that the whole run reads, {count(reading['unique_words'])} unique words in {count(reading['documents'])} "
+        f"documents, {reading['epochs']:.2f} epochs."
+    ]
 
 
 def count(value: float | None) -> str:

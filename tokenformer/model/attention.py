@@ -5,8 +5,8 @@ from nanotron import distributed as dist
 from nanotron.parallel.tensor_parallel.enum import TensorParallelLinearMode
 from nanotron.parallel.tensor_parallel.nn import TensorParallelColumnLinear, TensorParallelRowLinear
 from torch import nn
-from torch.nn import functional
 
+from tokenformer.kernels.attention import attend, attention_dtype
 from tokenformer.model.config import TokenformerConfig
 from tokenformer.model.pattention import Pattention, pattentions_of
 from tokenformer.model.rotary import RotaryPosition
@@ -63,7 +63,6 @@ class CausalSelfAttention(nn.Module):
         else:
             self.output = TensorParallelRowLinear(hidden, hidden, pg=pg, mode=mode, bias=False)
         self.rotary = RotaryPosition(config.rotary_size, config.rope_theta)
-        self.grouped = config.num_attention_heads != config.num_key_value_heads
         self.mode, self.pg = mode, pg
 
     def _project_output(self, attended: torch.Tensor) -> torch.Tensor:
@@ -74,13 +73,11 @@ class CausalSelfAttention(nn.Module):
 
     def forward(self, hidden_states: torch.Tensor, document_ids: torch.Tensor | None = None) -> torch.Tensor:
         """`document_ids` [batch, length]: tokens attend within their document alone."""
-        query, key, value = self.qkv(hidden_states)
+        dtype = hidden_states.dtype
+        query, key, value = (heads.to(attention_dtype(heads)) for heads in self.qkv(hidden_states))
         query, key = self.rotary(query), self.rotary(key)
         mask = None if document_ids is None else within_document(document_ids)
-        attended = functional.scaled_dot_product_attention(
-            query, key, value, attn_mask=mask, is_causal=mask is None, enable_gqa=self.grouped
-        )
-        return self._project_output(attended)
+        return self._project_output(attend(query, key, value, mask=mask, is_causal=mask is None).to(dtype))
 
 
 def within_document(document_ids: torch.Tensor) -> torch.Tensor:

@@ -3,9 +3,9 @@
 A matrix product of [a, b] and [b, c] is 2abc operations. A Pattention d_in -> d_out with n parameter tokens holds
 n (d_in + d_out) parameters and costs 2 n (d_in + d_out) a token, exactly 2 a parameter, as a linear layer does. Token
 embeddings are looked up at no cost; the head costs 2 d V whether it is tied or not. Attention between tokens costs
-4 d T a token and layer at context length T when the whole square is computed, and half of that when the causal half is
-skipped; the whole square is counted, as Megatron and the Tokenformer paper (arXiv:2410.23168, table 3) do. The backward
-pass costs twice the forward pass.
+4 d T a token and layer at context length T when the whole square is computed; where the causal half is skipped, token t
+attends to t positions, on average (T + 1) / 2, and 2 d (T + 1) are left. The whole square is counted by default, as
+Megatron and the Tokenformer paper (arXiv:2410.23168, table 3) do. The backward pass costs twice the forward pass.
 """
 
 from dataclasses import dataclass
@@ -28,12 +28,14 @@ class ModelSize:
     layers: int
     vocabulary_size: int
 
-    def forward_flops_per_token(self, sequence_length: int) -> int:
-        blocks = 2 * self.block_matrix_parameters + 4 * self.layers * self.hidden_size * sequence_length
+    def forward_flops_per_token(self, sequence_length: int, causal_half: bool = False) -> int:
+        """Operations a token, on average over a sequence; `causal_half`: without those that the causal mask hides."""
+        attended = 2 * (sequence_length + 1) if causal_half else 4 * sequence_length
+        blocks = 2 * self.block_matrix_parameters + self.layers * self.hidden_size * attended
         return blocks + 2 * self.hidden_size * self.vocabulary_size
 
-    def training_flops_per_token(self, sequence_length: int) -> int:
-        return 3 * self.forward_flops_per_token(sequence_length)
+    def training_flops_per_token(self, sequence_length: int, causal_half: bool = False) -> int:
+        return 3 * self.forward_flops_per_token(sequence_length, causal_half)
 
 
 def _model_size(config, block_matrices: int, other_parameters: int) -> ModelSize:

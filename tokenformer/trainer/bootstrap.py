@@ -33,7 +33,7 @@ def bootstrap() -> BootstrapReport:
     """Repairs the import of Nanotron, once a process, and registers the Tokenformer as a Nanotron model type.
 
     Nothing of `torch`, and nothing on disk, is changed. With CUDA and flash-attn only the import circle of release 0.4
-    is mended.
+    and its Llama's lack of `rope_theta` are mended.
 
     Raises:
         UserError: Nanotron is not installed.
@@ -50,7 +50,7 @@ def bootstrap() -> BootstrapReport:
     from tokenformer.trainer.registry import register_model_types
 
     register_model_types()
-    repairs = ["import circle of nanotron.logging"]
+    repairs = ["import circle of nanotron.logging", "rope_theta in Nanotron's Llama"]
     if on_cpu:
         repairs.append("device 'cuda' in Nanotron's modules became 'cpu'")
         repairs.append("collectives on parameters, and of uneven sizes, take a way that gloo can go")

@@ -46,11 +46,21 @@ class GrowthRecord:
 
 @dataclass
 class CurriculumRecord:
-    """Where a run stands in its sample plan."""
+    """Where a run stands in its sample plan.
+
+    Args:
+        plan: fingerprint of the plan.
+        samples: samples read.
+        complexity: moving average of their complexity.
+        words: whitespace words read, repeats counted; None in checkpoints that were written before it was recorded.
+        rung: words of the rung of the BabyLM ladder that this checkpoint stands for, if it does.
+    """
 
     plan: str
     samples: int
     complexity: float
+    words: float | None = None
+    rung: int | None = None
 
 
 def write_records(folder: Path, growth: GrowthRecord, curriculum: CurriculumRecord) -> None:

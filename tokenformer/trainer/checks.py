@@ -62,7 +62,7 @@ def _check_values(config: RunConfig) -> None:
         if _value(config, key) not in choices:
             raise UserError(f"{key} is {_value(config, key)!r}; choose one of {', '.join(map(str, choices))}")
     for key, least in LEAST.items():
-        if _value(config, key) < least:
+        if _value(config, key) is not None and _value(config, key) < least:
             raise UserError(f"{key} is {_value(config, key)}; it must be {least} or more")
     levels = config.validation.levels
     if levels != "source" and (isinstance(levels, bool) or not isinstance(levels, int) or levels < 1):
@@ -79,6 +79,7 @@ def _check_values(config: RunConfig) -> None:
 def check_settings(config: RunConfig) -> None:
     """Values that do not go together."""
     _check_values(config)
+    _check_curriculum(config)
     if config.model.dtype not in DTYPES:
         raise UserError(f"model.dtype is {config.model.dtype!r}; choose one of {', '.join(DTYPES)}")
     if config.model.dtype == "float32" and config.optimizer.accumulate_grad_in_fp32:
@@ -100,8 +101,23 @@ def check_settings(config: RunConfig) -> None:
             raise UserError(
                 f"optimizer.parameter_groups: {group.parameters!r} is no regular expression: {error}"
             ) from None
-    if not 0 <= config.curriculum.smoothing < 1:
-        raise UserError(f"curriculum.smoothing is {config.curriculum.smoothing}; it must be 0 or more and below 1")
+
+
+def _check_curriculum(config: RunConfig) -> None:
+    curriculum = config.curriculum
+    if not 0 <= curriculum.smoothing < 1:
+        raise UserError(f"curriculum.smoothing is {curriculum.smoothing}; it must be 0 or more and below 1")
+    if curriculum.budget.max_epochs is not None and curriculum.budget.max_epochs < 1:
+        raise UserError(f"curriculum.budget.max_epochs is {curriculum.budget.max_epochs}; it must be 1 or more")
+    if config.tokens.train_steps is None and curriculum.budget.words is None:
+        raise UserError("how long is the run? Give tokens.train_steps, or words to curriculum.budget.words")
+    ranks = config.parallelism.tp if config.parallelism.tp_mode == "REDUCE_SCATTER" else 1
+    for phase in curriculum.context_length or []:
+        if phase.length % ranks:
+            raise UserError(
+                f"curriculum.context_length {phase.length} cannot be split over parallelism.tp {ranks}; choose a "
+                "multiple, or tp_mode ALL_REDUCE"
+            )
 
 
 def check_growth(config: RunConfig, growth: GrowthPolicy) -> None:

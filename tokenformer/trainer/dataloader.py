@@ -1,6 +1,6 @@
 """The microbatches of one process, in the order of the sample plan."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -48,14 +48,30 @@ def as_microbatch(samples: np.ndarray, mask: np.ndarray, context: ParallelContex
     return batch
 
 
+def in_pieces(samples: np.ndarray, length: int) -> np.ndarray:
+    """Samples [batch, whole + 1] as [batch * whole / length, length + 1]; neighbours share a token, as samples do."""
+    windows = np.lib.stride_tricks.sliding_window_view(samples, length + 1, axis=1)
+    return windows[:, ::length].reshape(-1, length + 1)
+
+
 def _stack(samples: list[dict[str, np.ndarray]]) -> np.ndarray:
     return np.stack([sample["input_ids"] for sample in samples])
 
 
 def training_batches(
-    config: RunConfig, dataset: Dataset, context: ParallelContext, input_rank: int, output_rank: int, first_step: int
+    config: RunConfig,
+    dataset: Dataset,
+    context: ParallelContext,
+    input_rank: int,
+    output_rank: int,
+    first_step: int,
+    context_length: Callable[[int], int] | None = None,
 ) -> Iterator[Microbatch]:
-    """Every microbatch of this process from the step `first_step` (0-based) on; the same for any number of workers."""
+    """Every microbatch of this process from the step `first_step` (0-based) on; the same for any number of workers.
+
+    Args:
+        context_length: tokens of context in a step (0-based), into which its samples are cut; None leaves them whole.
+    """
     loader = DataLoader(
         dataset,
         batch_sampler=list(sample_indices(config, dist.get_rank(context.dp_pg), first_step)),
@@ -63,6 +79,9 @@ def training_batches(
         num_workers=config.data_stages[0].data.num_loading_workers,
         generator=torch.Generator(),  # the loader draws a seed for its workers; not from the run's generator
     )
-    for samples in loader:
+    for number, samples in enumerate(loader):
+        if context_length is not None:
+            step = first_step + number // config.tokens.batch_accumulation_per_replica
+            samples = in_pieces(samples, context_length(step))
         mask = np.ones((samples.shape[0], samples.shape[1] - 1), dtype=np.bool_)
         yield as_microbatch(samples, mask, context, input_rank, output_rank)

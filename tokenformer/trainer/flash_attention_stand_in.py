@@ -8,6 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from tokenformer.kernels.attention import attend
+
 
 def layer_norm_fn(
     x,
@@ -31,15 +33,8 @@ def layer_norm_fn(
 
 def _attend(query, key, value, causal, scale):
     """[batch, length, heads, head size] each, fewer key/value heads allowed; returns the shape of `query`."""
-    output = functional.scaled_dot_product_attention(
-        query.transpose(1, 2),
-        key.transpose(1, 2),
-        value.transpose(1, 2),
-        is_causal=causal,
-        scale=scale,
-        enable_gqa=query.shape[2] != key.shape[2],
-    )
-    return output.transpose(1, 2)
+    heads_first = (tensor.transpose(1, 2) for tensor in (query, key, value))
+    return attend(*heads_first, is_causal=causal, scale=scale).transpose(1, 2)
 
 
 def flash_attn_varlen_func(

@@ -1,9 +1,11 @@
 """Repairs Nanotron's source while it is imported; the installed files are never changed.
 
-Three things are mended in the parsed module, before it is compiled:
+Four things are mended in the parsed module, before it is compiled:
 
 - `nanotron.logging` of release 0.4 imports `LoggingArgs` only to annotate an argument, and closes an import circle with
   that. The import becomes a plain name.
+- Release 0.4's Llama knows no `rope_theta`, and turns every head with the base 10,000. Its config gets the field, with
+  that default, as on the main branch, and its attention passes it on.
 - Without CUDA, the constant "cuda" becomes "cpu" and the name `torch.cuda` becomes `cpu_host.accelerator`, which
   answers the few calls that Nanotron makes. With CUDA neither is touched.
 - Without flash-attn, what is imported from it comes from `flash_attention_stand_in`.
@@ -53,6 +55,32 @@ def _break_import_circle(tree: ast.Module) -> None:
     tree.body = [annotation if _is_circular_import(node) else node for node in tree.body]
 
 
+class _RotaryBase(ast.NodeTransformer):
+    """Passes `config.rope_theta` to what `CausalSelfAttention` builds to turn its heads."""
+
+    BASES = {"RotaryEmbedding": "theta", "FlashRotaryEmbedding": "base"}
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        keyword = self.BASES.get(getattr(node.func, "id", ""))
+        if keyword and keyword not in [given.arg for given in node.keywords]:
+            node.keywords.append(ast.keyword(keyword, ast.parse("config.rope_theta", mode="eval").body))
+        return self.generic_visit(node)
+
+
+def _add_rotary_base(tree: ast.Module, name: str) -> None:
+    """To the Llama's config, or to its attention; nothing changes where it is there."""
+    for node in tree.body:
+        if not isinstance(node, ast.ClassDef):
+            continue
+        if name == "nanotron.config.models_config" and node.name == "LlamaConfig":
+            fields = [field.target.id for field in node.body if isinstance(field, ast.AnnAssign)]
+            if "rope_theta" not in fields:
+                last = max(index for index, field in enumerate(node.body) if isinstance(field, ast.AnnAssign))
+                node.body.insert(last + 1, ast.parse("rope_theta: float = 10000.0").body[0])
+        if name == "nanotron.models.llama" and node.name == "CausalSelfAttention":
+            _RotaryBase().visit(node)
+
+
 def _first_statement(tree: ast.Module) -> int:
     """Index behind the docstring and the `from __future__` imports."""
     index = 0
@@ -67,7 +95,7 @@ def _first_statement(tree: ast.Module) -> int:
 
 @dataclass(frozen=True)
 class Repairs:
-    """Which repairs this machine needs beside the import circle."""
+    """Which repairs this machine needs beside those that every one does."""
 
     cpu_device: bool
     flash_attention: bool
@@ -78,6 +106,7 @@ def repair(source: bytes, name: str, repairs: Repairs) -> ast.Module:
     tree = ast.parse(source)
     if name == "nanotron.logging":
         _break_import_circle(tree)
+    _add_rotary_base(tree, name)
     if repairs.flash_attention:
         tree = _FlashAttentionImports().visit(tree)
     if repairs.cpu_device:

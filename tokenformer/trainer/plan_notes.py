@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from tokenformer.growth.triggers import PlateauTrigger
 from tokenformer.growth.triggers.combined import single_triggers
+from tokenformer.trainer.planned_reading import PlannedReading
 from tokenformer.trainer.prepared_run import PreparedRun, Stage
 
 
@@ -13,10 +14,9 @@ def plan_notes(run: PreparedRun, stages: list[Stage], seconds_per_step: list[flo
     Args:
         seconds_per_step: estimated for each stage.
     """
-    plan, corpus = run.plan, run.corpus
     notes = [
-        f"Complexity is {corpus.measure} in {corpus.measure_unit}. The plan reads {plan.unique_documents:,} documents "
-        f"with {plan.unique_words:,.0f} words, {plan.epochs:.2f} epochs of them.",
+        f"Complexity is {run.corpus.measure} in {run.corpus.measure_unit}. {_about_text(run)}",
+        *filter(None, [_about_context(run), _about_ladder(run)]),
         "Time is an estimate from a short measurement of one layer on this machine.",
     ]
     if run.growth is None:
@@ -27,6 +27,38 @@ def plan_notes(run: PreparedRun, stages: list[Stage], seconds_per_step: list[flo
         notes += _about_losses(run, stages, seconds_per_step)
     warnings = [_missing_events(run, stages), *(_schedule_warning(run, stage) for stage in stages[1:])]
     return notes + [f"Note: {warning}." for warning in dict.fromkeys(warnings) if warning]
+
+
+def _about_text(run: PreparedRun) -> str:
+    """What is read, in words; by source where there are shares of sources."""
+    reading = PlannedReading.of(run)
+    sentence = (
+        f"The plan reads {reading.documents:,} documents with {reading.unique_words:,} words, {reading.epochs:.2f} "
+        f"epochs of them: {reading.words:,.0f} words with repeats."
+    )
+    if run.config.curriculum.mixture is None:
+        return sentence
+    parts = (
+        f"{name} {100 * source.share:.1f} % of the text ({source.epochs:.2f} epochs)"
+        for name, source in reading.sources.items()
+    )
+    return f"{sentence} By source: {', '.join(parts)}."
+
+
+def _about_context(run: PreparedRun) -> str | None:
+    if run.config.curriculum.context_length is None:
+        return None
+    phases = zip(run.context.lengths, run.context.ends, strict=True)
+    return f"Context: {', '.join(f'{length} tokens until step {end:,}' for length, end in phases)}."
+
+
+def _about_ladder(run: PreparedRun) -> str | None:
+    if not run.config.checkpoints.babylm_ladder:
+        return None
+    if not run.rungs:
+        return "The run ends before the first rung of the BabyLM ladder, 1M words."
+    rungs = ", ".join(f"{words // 10**6}M words after step {step:,}" for step, words in run.rungs.items())
+    return f"Checkpoints of the BabyLM ladder: {rungs}."
 
 
 def _missing_events(run: PreparedRun, stages: list[Stage]) -> str | None:

@@ -9,7 +9,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from tokenformer.kernels import pattention
-from tokenformer.model.flops import model_size
 from tokenformer.trainer.plan_notes import plan_notes
 from tokenformer.trainer.prepared_run import PreparedRun, Stage
 
@@ -36,16 +35,14 @@ def measured_flops_per_second(rows: int, hidden: int, tokens: int) -> float:
     return 12 * rows * hidden * tokens / best
 
 
-def _seconds_per_step(run: PreparedRun, number: int) -> float:
+def _flops_per_second(run: PreparedRun, number: int) -> float:
     """Estimate for a stage, from the rate of its feed-forward layer on this machine with this process' threads."""
     model_config = run.model_configs[number]
     hidden = model_config.hidden_size
     width = model_config.intermediate_size if hasattr(model_config, "intermediate_size") else None
     tokens = width if width is not None else model_config.tokens("feed_forward")
     rows = run.config.tokens.micro_batch_size * run.config.tokens.sequence_length
-    rate = measured_flops_per_second(rows, hidden, tokens) * MATRIX_SHARE * run.config.parallelism.world_size
-    flops = model_size(model_config).training_flops_per_token(run.config.tokens.sequence_length)
-    return flops * run.config.tokens_per_step / rate
+    return measured_flops_per_second(rows, hidden, tokens) * MATRIX_SHARE * run.config.parallelism.world_size
 
 
 def _duration(seconds: float) -> str:
@@ -57,7 +54,7 @@ def _duration(seconds: float) -> str:
 def plan_table(run: PreparedRun) -> str:
     """The stages as text: step, words, tokens, complexity, parameters, FLOPs and an estimated time."""
     stages = run.stages()
-    seconds = [_seconds_per_step(run, number) for number in range(len(stages))]
+    rates = [_flops_per_second(run, number) for number in range(len(stages))]
     title = escape(f"{run.name}: {run.config.model_type}, {run.config.tokens.train_steps:,} steps")
     table = Table(title=title, title_justify="left")
     headings = ("stage", "from step", "words", "tokens", "complexity", "parameters", "FLOPs", "time", "why")
@@ -66,17 +63,19 @@ def plan_table(run: PreparedRun) -> str:
     begins = [stage.earliest_step for stage in stages]
     for number, stage in enumerate(stages):
         known = stage.step is not None
-        row = _known_stage(stage, _seconds(begins[:number], stage.step, seconds)) if known else _open_stage(stage)
+        row = _known_stage(stage, _seconds(run, begins[:number], stage.step, rates)) if known else _open_stage(stage)
         table.add_row(str(number + 1), *row)
     table.add_section()
-    table.add_row("end", *_end(run, stages, seconds))
-    return _as_text(table) + "\n".join(plan_notes(run, stages, seconds)) + "\n"
+    table.add_row("end", *_end(run, stages, rates))
+    flops = [stage.flops_per_token * run.config.tokens_per_step for stage in stages]
+    seconds_per_step = [of_step / rate for of_step, rate in zip(flops, rates, strict=True)]
+    return _as_text(table) + "\n".join(plan_notes(run, stages, seconds_per_step)) + "\n"
 
 
-def _seconds(begins: list[int], end: int, seconds_per_step: list[float]) -> float:
-    """Time until step `end` if the stages begin at these steps."""
-    spans = zip(begins, [*begins[1:], end], seconds_per_step, strict=False)
-    return sum((next_one - begin) * seconds for begin, next_one, seconds in spans)
+def _seconds(run: PreparedRun, begins: list[int], end: int, rates: list[float]) -> float:
+    """Time until step `end` if the stages begin at these steps, at these rates in FLOP/s."""
+    spans = zip(begins, [*begins[1:], end], rates, strict=False)
+    return sum(run.stage_flops(number, begin, until) / rate for number, (begin, until, rate) in enumerate(spans))
 
 
 def _known_stage(stage: Stage, seconds: float) -> tuple[str, ...]:
@@ -109,7 +108,7 @@ def _open_stage(stage: Stage) -> tuple[str, ...]:
     )
 
 
-def _end(run: PreparedRun, stages: list[Stage], seconds_per_step: list[float]) -> tuple[str, ...]:
+def _end(run: PreparedRun, stages: list[Stage], rates: list[float]) -> tuple[str, ...]:
     """The last row. What is open costs most if each stage begins at its earliest step, and least at its latest."""
     steps = run.config.tokens.train_steps
     last = run.progress(steps, [])
@@ -119,7 +118,7 @@ def _end(run: PreparedRun, stages: list[Stage], seconds_per_step: list[float]) -
         [stage.latest_step for stage in stages if stage.latest_step is not None],
         [stage.earliest_step for stage in stages],
     ):
-        flops, seconds = run.training_flops(steps, begins[1:]), _seconds(begins, steps, seconds_per_step)
+        flops, seconds = run.training_flops(steps, begins[1:]), _seconds(run, begins, steps, rates)
         costs.append((f"{stages[len(begins) - 1].parameters:,}", f"{flops:.3g}", _duration(seconds)))
     return (*row, *(low if low == high else f"{low} to {high}" for low, high in zip(*costs, strict=True)), "")
 

@@ -10,6 +10,8 @@ from typing import Any
 
 from tokenformer.config.loading import load_config
 from tokenformer.config.sections import RunConfig
+from tokenformer.curriculum.budget import ladder_steps, number_of_words
+from tokenformer.curriculum.context_length import ContextSchedule
 from tokenformer.curriculum.plan import SamplePlan, build_plan
 from tokenformer.data.corpus import PreparedCorpus
 from tokenformer.data.tokenizer import load_tokenizer
@@ -39,7 +41,7 @@ class Stage:
         reason: what triggers it; "start" for the first.
         progress: where the run stands when the stage begins, at the earliest, if all before it did too.
         parameters: of the model in this stage.
-        flops_per_token: training FLOPs.
+        flops_per_token: training FLOPs, at the context length with which the stage begins.
         flops: training FLOPs of the whole run until the stage begins; None when its step is.
     """
 
@@ -74,13 +76,13 @@ class PreparedRun:
         if self.growth is not None:
             check_growth(config, self.growth)
         self.plan = self._sample_plan()
-        self._progress = PlanProgress.of(
-            self.plan, config.tokens.train_steps, config.global_batch_size, config.curriculum.smoothing
-        )
-        self._flops_per_token = [
-            model_size(model_config).training_flops_per_token(config.tokens.sequence_length)
-            for model_config in self.model_configs
-        ]
+        self.config = config = self._with_steps()
+        steps = config.tokens.train_steps
+        self._progress = PlanProgress.of(self.plan, steps, config.global_batch_size, config.curriculum.smoothing)
+        self.context = self._context_schedule()
+        self.rungs: dict[int, int] = ladder_steps(self._progress.words) if config.checkpoints.babylm_ladder else {}
+        """Steps after which rungs of the BabyLM ladder are reached, and the words of the rung."""
+        self._sizes = [model_size(model_config) for model_config in self.model_configs]
 
     @cached_property
     def scoring(self) -> Scoring | None:
@@ -102,8 +104,10 @@ class PreparedRun:
         return cls(load_config(path, assignments), str(path))
 
     def _sample_plan(self) -> SamplePlan:
-        table, parameters = self.corpus.train, dict(self.config.curriculum.ordering)
+        table, curriculum = self.corpus.train, self.config.curriculum
+        parameters = dict(curriculum.ordering)
         ordering = parameters.pop("name", None)
+        words, steps = curriculum.budget.words, self.config.tokens.train_steps
         try:
             return build_plan(
                 document_tokens=table.tokens,
@@ -111,12 +115,40 @@ class PreparedRun:
                 document_complexity=table.complexity,
                 document_source=table.source,
                 source_weights=self.corpus.weights,
+                source_names=self.corpus.sources,
                 ordering=ordering,
                 parameters=parameters,
+                selections=curriculum.selections,
+                mixture=curriculum.mixture,
                 seed=self.config.data_stages[0].data.seed,
-                total_tokens=self.config.tokens.train_steps * self.config.tokens_per_step,
+                total_tokens=steps * self.config.tokens_per_step if words is None else None,
+                total_words=None if words is None else number_of_words(words, "budget: words"),
+                tokens_per_step=self.config.tokens_per_step,
+                maximum_epochs=curriculum.budget.max_epochs,
                 sequence_length=self.config.tokens.sequence_length,
             )
+        except UserError as error:
+            raise UserError(f"{self.name}: curriculum: {error}") from None
+
+    def _with_steps(self) -> RunConfig:
+        """The config with its number of steps, which follows from a budget in words.
+
+        Raises UserError for steps that are given and are others.
+        """
+        steps, given = self.plan.samples // self.config.global_batch_size, self.config.tokens.train_steps
+        if given is not None and given != steps:
+            raise UserError(
+                f"{self.name}: tokens.train_steps is {given}, and curriculum.budget.words makes {steps} steps; set "
+                "tokens.train_steps=null, or curriculum.budget.words=null"
+            )
+        tokens = dataclasses.replace(self.config.tokens, train_steps=steps)
+        return dataclasses.replace(self.config, tokens=tokens)
+
+    def _context_schedule(self) -> ContextSchedule:
+        tokens, phases = self.config.tokens, self.config.curriculum.context_length
+        pairs = None if phases is None else [(phase.length, phase.until) for phase in phases]
+        try:
+            return ContextSchedule.of(pairs, tokens.sequence_length, tokens.train_steps)
         except UserError as error:
             raise UserError(f"{self.name}: curriculum: {error}") from None
 
@@ -137,10 +169,20 @@ class PreparedRun:
 
     def training_flops(self, step: int, event_steps: Sequence[int]) -> float:
         """Cost of the first `step` steps of a run that grew after the steps `event_steps`."""
+        spans = zip([0, *event_steps], [*event_steps, step], strict=True)
+        return sum((self.stage_flops(number, start, end) for number, (start, end) in enumerate(spans)), 0.0)
+
+    def stage_flops(self, number: int, start: int, end: int) -> float:
+        """Training FLOPs of the steps from `start` to before `end` by the model after `number` growth events."""
         flops = 0.0
-        for number, (start, end) in enumerate(zip([0, *event_steps], [*event_steps, step], strict=True)):
-            flops += (end - start) * self.config.tokens_per_step * self._flops_per_token[number]
+        for length, steps in self.context.spans(start, end):
+            flops += steps * self.config.tokens_per_step * self._sizes[number].training_flops_per_token(length)
         return flops
+
+    def saves_checkpoint(self, step: int) -> bool:
+        """Whether a checkpoint is due after this step: at the interval, at a rung of the ladder, at the end."""
+        is_due = step % self.config.checkpoints.checkpoint_interval == 0 or step in self.rungs
+        return is_due or step == self.config.tokens.train_steps
 
     def measures_validation(self, step: int) -> bool:
         """Whether held-out loss is due after this step: before the first, after the last, and at the interval."""
@@ -170,7 +212,7 @@ class PreparedRun:
             latest_step=begins.latest,
             reason=begins.reason if is_known else "depends on losses",
             progress=progress,
-            parameters=model_size(self.model_configs[number]).parameters,
-            flops_per_token=self._flops_per_token[number],
+            parameters=self._sizes[number].parameters,
+            flops_per_token=self._sizes[number].training_flops_per_token(self.context.length_at(begins.earliest)),
             flops=progress.flops if is_known else None,
         )

@@ -21,6 +21,7 @@ from tokenformer.model.flops import model_size
 from tokenformer.trainer import checkpoint
 from tokenformer.trainer.checkpoint import CurriculumRecord, GrowthEvent
 from tokenformer.trainer.dataloader import training_batches
+from tokenformer.trainer.freed_memory import keep_freed_memory
 from tokenformer.trainer.live_evaluation import LiveEvaluation, as_metrics
 from tokenformer.trainer.live_growth import follow_schedule, grow
 from tokenformer.trainer.live_state import stages_by_name, unwrapped
@@ -29,6 +30,7 @@ from tokenformer.trainer.metrics_file import MetricsFile
 from tokenformer.trainer.nanotron_config import as_nanotron_yaml
 from tokenformer.trainer.new_elements import slow_down_new_elements
 from tokenformer.trainer.parameter_groups import grouped_parameters
+from tokenformer.trainer.planned_reading import PlannedReading
 from tokenformer.trainer.prepared_run import PreparedRun
 from tokenformer.trainer.progress_bar import ProgressBar
 from tokenformer.trainer.restore import restore
@@ -124,7 +126,13 @@ class TokenformerTrainer(DistributedTrainer):
         dataset = SampleDataset(self.run.corpus.train.shards, self.run.plan.order, self.sequence_length)
         model, context = self.unwrapped_model, self.parallel_context
         batches = training_batches(
-            self.run.config, dataset, context, model.input_pp_rank, model.output_pp_rank, self.start_iteration_step
+            self.run.config,
+            dataset,
+            context,
+            model.input_pp_rank,
+            model.output_pp_rank,
+            self.start_iteration_step,
+            self.run.context.length_at,
         )
         try:
             self.train(batches)
@@ -149,8 +157,13 @@ class TokenformerTrainer(DistributedTrainer):
         is_logged = (self.iteration_step - 1) % self.config.logging.iteration_step_info_interval == 0
         if self.run.measures_validation(self.iteration_step) and not is_logged:
             self.train_step_logs(outputs, loss_avg)
+        self._let_nanotron_save(self.run.saves_checkpoint(self.iteration_step))
         self._evaluate_if_due()
         return outputs, loss_avg
+
+    def _let_nanotron_save(self, is_due: bool) -> None:
+        """Nanotron's loop saves after every step that its interval divides: now by 1, or by a number that is larger."""
+        self.config.checkpoints.checkpoint_interval = 1 if is_due else self.iteration_step + 1
 
     def _progress(self, step: int) -> Progress:
         return self.run.progress(step, self.event_steps)
@@ -262,6 +275,7 @@ class TokenformerTrainer(DistributedTrainer):
         seconds = time.time() - self.iteration_start_time
         tokens_per_second = self.run.config.tokens_per_step / seconds
         processes = self.parallel_context.world_pg.size()
+        length = self.run.context.length_at(step - 1)
         line = {
             **self._position(progress),
             "lr": self.learning_rate,
@@ -270,10 +284,12 @@ class TokenformerTrainer(DistributedTrainer):
             "global_batch_size": self.global_batch_size,
             "time_per_iteration_ms": seconds * 1000,
             "model_tflops_per_gpu": self.unwrapped_model.get_flops_per_sec(
-                seconds, self.sequence_length, self.global_batch_size
+                seconds, length, self.run.config.tokens_per_step // length
             )[0],
             **losses,
         }
+        if self.run.config.curriculum.context_length is not None:
+            line["curriculum/context_length"] = length
         line["lm_loss"] = loss_avg.item()
         if self.config.optimizer.clip_grad is not None:
             line["grad_norm"] = self.grad_norm_unclipped.item()
@@ -287,6 +303,7 @@ class TokenformerTrainer(DistributedTrainer):
             checkpoint.clear_partial(folder)
         dist.barrier(self.parallel_context.world_pg)
         self.config.checkpoints.checkpoints_path = checkpoint.partial_folder(folder)
+        self.config.checkpoints.checkpoint_interval = self.run.config.checkpoints.checkpoint_interval
         try:
             written = super().save_checkpoint()
         finally:
@@ -295,7 +312,13 @@ class TokenformerTrainer(DistributedTrainer):
         dist.barrier(self.parallel_context.world_pg)
         if self.is_writer:
             progress = self._progress(self.iteration_step)
-            record = CurriculumRecord(self.run.plan.fingerprint, self.consumed_train_samples, progress.complexity)
+            record = CurriculumRecord(
+                plan=self.run.plan.fingerprint,
+                samples=self.consumed_train_samples,
+                complexity=progress.complexity,
+                words=progress.words,
+                rung=self.run.rungs.get(self.iteration_step),
+            )
             checkpoint.write_records(written, self.growth_record, record)
             checkpoint.write_losses(written, self.losses.history)
             self.config.save_as_yaml(written / "config.yaml")
@@ -304,22 +327,24 @@ class TokenformerTrainer(DistributedTrainer):
         return folder / str(self.iteration_step)
 
     def post_training(self):
-        if self.iteration_step % self.config.checkpoints.checkpoint_interval:
-            self.save_checkpoint()
+        """Nothing: the last step has its checkpoint already, and Nanotron's own would upload the run."""
 
 
 def write_run_files(run: PreparedRun, resolved: str) -> None:
-    """The resolved config and the planned stages, into the run's folder."""
+    """The resolved config, the planned stages and what the plan reads, into the run's folder."""
     folder = run.config.run_folder
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / "config.yaml", resolved)
     write_atomically(folder / "stages.json", json.dumps([asdict(stage) for stage in run.stages()], indent=2) + "\n")
+    write_atomically(folder / "reading.json", json.dumps(asdict(PlannedReading.of(run)), indent=2) + "\n")
 
 
 def train(run: PreparedRun, start: StartingPoint) -> None:
     """Trains in this process, which is one of those that `torchrun` started or the only one."""
     from tokenformer.trainer.cpu_host import ensure_process_group
 
+    if not torch.cuda.is_available():
+        keep_freed_memory()
     ensure_process_group()
     if os.environ.get("RANK", "0") == "0":
         write_run_files(run, start.resolved_config)

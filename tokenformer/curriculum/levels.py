@@ -1,0 +1,50 @@
+"""Levels of difficulty: text cut by complexity, at thresholds of the measure or at shares of the text."""
+
+from typing import Any
+
+import numpy as np
+
+from tokenformer.curriculum.parameters import rising_numbers
+from tokenformer.errors import UserError
+
+
+def check_edges(owner: str, thresholds: Any, percentiles: Any) -> None:
+    """Raises UserError for edges of levels that are no rising lists, or that are given in both ways."""
+    if thresholds is not None and percentiles is not None:
+        raise UserError(f"{owner}: give thresholds or percentiles, not both")
+    if thresholds is not None:
+        rising_numbers(owner, "thresholds", thresholds)
+    if percentiles is not None:
+        rising_numbers(owner, "percentiles", percentiles, 0, 100)
+
+
+def levels_of(
+    tokens: np.ndarray,
+    complexity: np.ndarray,
+    thresholds: list[float] | None,
+    percentiles: list[float] | None,
+    generator: np.random.Generator,
+) -> np.ndarray:
+    """int64[m]: the level of each text, from 0, the easiest; one more level than there are edges.
+
+    A text belongs to the first edge that it does not exceed. Thresholds are compared with its complexity, percentiles
+    with the tokens (in percent of all) up to and with it when texts are ranked by complexity, equals at random.
+
+    Args:
+        tokens: int64[m].
+        complexity: float64[m].
+        thresholds, percentiles: rising edges; exactly one of the two is given.
+    """
+    if thresholds is not None:
+        return np.searchsorted(np.asarray(thresholds, dtype=np.float64), complexity, side="left")
+    levels = np.empty(tokens.size, dtype=np.int64)
+    ranked = np.lexsort((generator.random(tokens.size), complexity))
+    cumulative = np.cumsum(tokens[ranked])
+    edges = np.asarray(percentiles, dtype=np.float64) / 100 * (cumulative[-1] if cumulative.size else 0)
+    levels[ranked] = np.searchsorted(edges, cumulative, side="left")
+    return levels
+
+
+def equal_parts(levels: int) -> list[float]:
+    """Percentiles that cut text into so many levels of equal size."""
+    return [100 * level / levels for level in range(1, levels)]

@@ -1,0 +1,1 @@
+"""Programs as a corpus: reading source trees, and minimal pairs of Python."""
