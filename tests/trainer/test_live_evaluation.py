@@ -61,7 +61,9 @@ def test_it_is_logged_when_words_have_been_read(alone):
         assert {"eval/pairs/stderr", "eval/pairs/ties", "consumed_words", "training_flops"} <= line.keys()
 
 
-@pytest.mark.parametrize("settings", LAYOUTS.values(), ids=LAYOUTS.keys())
+@pytest.mark.parametrize(
+    "settings", [pytest.param(LAYOUTS["dp"], marks=pytest.mark.slow), LAYOUTS["tp"], LAYOUTS["pp"]], ids=LAYOUTS.keys()
+)
 def test_two_processes_score_as_one(settings, pairs, alone, tiny_config, tmp_path):
     start_training(tiny_config, *pairs, *settings, f"general.runs_folder={tmp_path}", ranks=2).expect_success()
     found = evaluated(tmp_path / "tiny")
@@ -84,7 +86,7 @@ def test_log_probabilities_are_those_of_the_logits(pairs, live_trainer):
         np.testing.assert_allclose(evaluation.plan.sums(values), expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("where", ["before", "within"])
+@pytest.mark.parametrize("where", [pytest.param("before", marks=pytest.mark.slow), "within"])
 def test_a_failure_of_one_process_ends_the_evaluation_and_not_the_run(where, pairs, tiny_config, tmp_path):
     """The second of two replicas fails, before its passes or in them; the other does not wait for it."""
     settings = (*pairs, *LAYOUTS["dp"], f"general.runs_folder={tmp_path}")
