@@ -1,8 +1,11 @@
 """Any model that a user may name, opened for scoring: a Nanotron checkpoint, an export, or any Hugging Face model."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +32,7 @@ class ModelSource:
         dtype: "auto", as stored, or a key of DTYPES.
         device: "cpu", "cuda" or None, a GPU where there is one.
         revision: of a Hub id.
-        trust_remote_code: whether Python code that comes with a Hugging Face model may run.
+        trust_remote_code: whether Python code that comes with a Hugging Face model may run. Our own, in exports, may.
     """
 
     model: str
@@ -127,7 +130,8 @@ def _opened_hugging_face(source: ModelSource) -> OpenedModel:
         from transformers import AutoModelForCausalLM, AutoTokenizer
     except ImportError as error:
         raise UserError("a Hugging Face model needs pip install tokenformer[eval]") from error
-    settings: dict[str, Any] = {"trust_remote_code": source.trust_remote_code}
+    trusted = source.trust_remote_code or brings_our_code(Path(source.model))
+    settings: dict[str, Any] = {"trust_remote_code": trusted}
     if source.revision is not None:
         settings["revision"] = source.revision
     try:
@@ -135,7 +139,7 @@ def _opened_hugging_face(source: ModelSource) -> OpenedModel:
         model = AutoModelForCausalLM.from_pretrained(source.model, **settings)
     except (OSError, ValueError, KeyError, ImportError) as error:
         hint = ""
-        if not source.trust_remote_code and "trust_remote_code" in str(error):
+        if not trusted and "trust_remote_code" in str(error):
             hint = "; --trust-remote-code lets its code run"
         raise UserError(f"{source.model} cannot be opened as a Hugging Face model{hint}: {error}") from error
     device = source.device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -151,6 +155,22 @@ def _opened_hugging_face(source: ModelSource) -> OpenedModel:
         parameters=model.num_parameters(),
         dtype=str(model.dtype).removeprefix("torch."),
     )
+
+
+def brings_our_code(folder: Path) -> bool:
+    """Whether all the Python code of a model's folder is what an export of this version of the package brings along."""
+    config = folder / "config.json"
+    modules = list(folder.glob("*.py"))
+    if not modules or not config.is_file():
+        return False
+    ours = files("tokenformer.hf")
+    # "OWNER/REPOSITORY--module.Class" is code that is not in the folder.
+    is_local = "--" not in json.dumps(json.loads(config.read_text(encoding="utf-8")).get("auto_map", {}))
+    return is_local and all(_same_file(module, ours / module.name) for module in modules)
+
+
+def _same_file(path: Path, other: Traversable) -> bool:
+    return other.is_file() and path.read_bytes() == other.read_bytes()
 
 
 def _encode(tokenizer: Any, **settings: Any) -> Callable[[list[str]], list[list[int]]]:
