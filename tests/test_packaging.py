@@ -15,7 +15,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGES = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["setuptools"]
 OPTIONAL = [
     *("triton", "flash_attn", "wandb", "accelerate", "matplotlib", "pandas", "transformers", "datatrove"),
-    *("wordfreq", "sklearn", "spacy"),
+    *("wordfreq", "sklearn", "spacy", "lm_eval", "datasets"),
 ]
 NEED_NANOTRON = {
     "tokenformer.model.attention",
@@ -31,6 +31,7 @@ NEED_NANOTRON = {
     "tokenformer.trainer.new_elements",
     "tokenformer.trainer.live_state",
     "tokenformer.trainer.growth_memory",
+    "tokenformer.trainer.live_evaluation",
     "tokenformer.trainer.parameter_groups",
     "tokenformer.trainer.trainer",
     "tokenformer.trainer.validation",
@@ -41,6 +42,7 @@ NEED_TRANSFORMERS = {
     "tokenformer.hf.layers_tokenformer",
     "tokenformer.hf.modeling_tokenformer",
 }
+NEED_LM_EVAL = {"tokenformer.harness.language_model"}
 
 
 def folder_of(package: str) -> Path:
@@ -112,22 +114,25 @@ def test_every_folder_with_modules_is_a_package_of_the_distribution():
 
 
 def test_without_nanotron_all_modules_import_but_those_made_of_it(tmp_path):
-    output = run(BLOCK_EACH, "nanotron", " ".join(source_files()), cwd=tmp_path).split()
+    names = [name for name in source_files() if name not in NEED_LM_EVAL]
+    output = run(BLOCK_EACH, "nanotron", " ".join(names), cwd=tmp_path).split()
     assert sorted(output) == sorted(["nanotron", *NEED_NANOTRON])
 
 
 def test_without_triton_all_modules_import_but_the_one_made_of_it(tmp_path):
-    light = [name for name in source_files() if name not in NEED_NANOTRON | NEED_TRANSFORMERS]
+    light = [name for name in source_files() if name not in NEED_NANOTRON | NEED_TRANSFORMERS | NEED_LM_EVAL]
     assert run(BLOCK_EACH, "triton", " ".join(light), cwd=tmp_path).split() == ["triton", *NEED_TRITON]
 
 
 def test_without_any_one_of_the_optional_packages_they_all_import(tmp_path):
-    light = [name for name in source_files() if name not in NEED_NANOTRON | NEED_TRITON | NEED_TRANSFORMERS]
+    light = [
+        name for name in source_files() if name not in NEED_NANOTRON | NEED_TRITON | NEED_TRANSFORMERS | NEED_LM_EVAL
+    ]
     assert run(BLOCK_EACH, " ".join(OPTIONAL), " ".join(light), cwd=tmp_path).splitlines() == OPTIONAL
 
 
 def test_without_all_optional_packages_and_without_network_every_module_imports(tmp_path):
-    names = [name for name in source_files() if name not in NEED_TRITON | NEED_TRANSFORMERS]
+    names = [name for name in source_files() if name not in NEED_TRITON | NEED_TRANSFORMERS | NEED_LM_EVAL]
     assert run(BLOCK_ALL, " ".join(OPTIONAL), " ".join(names), cwd=tmp_path).split() == []
 
 
@@ -164,9 +169,23 @@ def wheel(tmp_path_factory) -> Path:
     return next(folder.glob("tokenformer-*.whl"))
 
 
+def test_without_lm_eval_the_module_made_of_it_names_the_extra(tmp_path):
+    script = """
+import sys
+sys.modules["lm_eval"] = None
+try:
+    import tokenformer.harness.language_model
+except ImportError as error:
+    print(error)
+"""
+    assert "pip install tokenformer[eval]" in run(script, cwd=tmp_path)
+
+
 def test_a_wheel_holds_every_module_its_data_and_nothing_else(wheel):
     everything = [name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name]
-    data = {str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / "tokenformer").glob("*/reference_data/*")}
+    patterns = ("*/reference_data/*", "*/tasks/*.yaml")
+    paths = [path for pattern in patterns for path in (REPOSITORY / "tokenformer").glob(pattern)]
+    data = {str(path.relative_to(REPOSITORY)) for path in paths}
     assert data and data <= set(everything)
     names = [name for name in everything if name not in data]
     modules = {f"{name.replace('.', '/')}.py" for name in source_files() if name not in PACKAGES["packages"]}

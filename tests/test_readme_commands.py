@@ -1,5 +1,7 @@
 """The README's commands, run as they stand there, with fewer steps."""
 
+import gzip
+import json
 import re
 import shlex
 import subprocess
@@ -7,6 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from tokenformer.evaluation.task_files import find_tasks
 
 BIN = Path(sys.prefix) / "bin"
 FEW_STEPS = {
@@ -48,7 +52,20 @@ def own_text(tmp_path, repository) -> Path:
     ]
     (tmp_path / "news.jsonl").write_text("\n".join(news) + "\n", encoding="utf-8")
     (tmp_path / "configs").symlink_to(repository / "configs")
+    write_pairs(tmp_path / "evaluation-data")
     return tmp_path
+
+
+def write_pairs(folder: Path) -> None:
+    """Two pairs for every paradigm of BLiMP."""
+    (blimp,) = find_tasks(["blimp"])
+    for part in blimp.parts:
+        path = folder / blimp.data.file.format(subtask=part)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with gzip.open(path, "wt", encoding="utf-8") as lines:
+            for good in ("the old cat sat by a fire", "rain fell on every roof"):
+                pair = {"sentence_good": good, "sentence_bad": " ".join(reversed(good.split()))}
+                lines.write(json.dumps(pair) + "\n")
 
 
 def test_the_commands_on_your_own_text(own_text, repository):
@@ -58,8 +75,10 @@ def test_the_commands_on_your_own_text(own_text, repository):
         program, verb, *words = shlex.split(line, comments=True)
         verbs.append(verb)
         extra = settings() if verb in ("plan", "train") else []
-        run([str(BIN / program), verb, *words, *extra], own_text)
-    assert verbs == ["prepare", "plan", "train", "report", "export", "doctor"]
+        words = [word.replace("checkpoints/1400", "checkpoints/3") for word in words]
+        output = run([str(BIN / program), verb, *words, *extra], own_text)
+        assert verb != "eval" or "island_effects" in output
+    assert verbs == ["prepare", "plan", "train", "report", "eval", "export", "doctor"]
     assert (own_text / "runs" / "mine" / "report.html").exists()
     assert (own_text / "exports" / "mine" / "model.safetensors").exists()
 

@@ -166,6 +166,32 @@ def grow(arguments: argparse.Namespace) -> None:
     print("\n".join(grow_checkpoint(growth)))
 
 
+def evaluate(arguments: argparse.Namespace) -> None:
+    from tokenformer.harness import evaluate as evaluation
+    from tokenformer.harness.opened_model import ModelSource
+
+    source = ModelSource(
+        model=arguments.model,
+        tokenizer=arguments.tokenizer,
+        dtype=arguments.dtype,
+        device=arguments.device,
+        revision=arguments.revision,
+        trust_remote_code=arguments.trust_remote_code,
+    )
+    options = evaluation.EvaluationOptions(
+        source=source,
+        tasks=tuple(name for names in arguments.tasks for name in names.split(",")),
+        data=arguments.data,
+        fast=arguments.fast,
+        batch_size=evaluation.parse_batch_size(arguments.batch_size),
+        task_folder=arguments.include_path,
+    )
+    results = evaluation.evaluate(options)
+    print(evaluation.results_table(results))
+    if arguments.output is not None:
+        evaluation.write_results(arguments.output, results)
+
+
 def doctor(arguments: argparse.Namespace) -> None:
     from tokenformer.trainer.doctor import findings
 
@@ -287,6 +313,23 @@ def _add_grow(verbs) -> None:
     verb.set_defaults(function=grow)
 
 
+def _add_eval(verbs) -> None:
+    verb = verbs.add_parser("eval", help="score a model in minimal pairs and other tasks")
+    verb.add_argument("model", help="RUN/checkpoints/STEP, an export, or a Hugging Face model's folder or Hub id")
+    verb.add_argument("--tasks", nargs="+", required=True, metavar="TASK", help="ours, lm-eval's, or a .yaml file")
+    verb.add_argument("--data", type=Path, help="folder with our tasks' files; default: $TOKENFORMER_EVALUATION_DATA")
+    verb.add_argument("--fast", action="store_true", help="a fixed tenth of the items, every kind in its share")
+    verb.add_argument("--batch-size", default="auto", help="rows of a forward pass; scores do not depend on it")
+    verb.add_argument("--dtype", default="auto", help="auto (as stored), float32, bfloat16 or float16")
+    verb.add_argument("--device", help="cpu or cuda; default: a GPU where there is one")
+    verb.add_argument("--tokenizer", help="folder with a tokenizer.json; default: the run's or the model's")
+    verb.add_argument("--revision", help="of a Hub id")
+    verb.add_argument("--trust-remote-code", action="store_true", help="let Python code of the model's folder run")
+    verb.add_argument("--include-path", type=Path, help="folder of more task files for lm-eval")
+    verb.add_argument("--output", type=Path, metavar="JSON", help="file for everything that was measured")
+    verb.set_defaults(function=evaluate)
+
+
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="tokenformer", description="Grow a language model while it trains.")
     top.add_argument("--version", action="version", version=f"tokenformer {__version__}")
@@ -299,6 +342,7 @@ def parser() -> argparse.ArgumentParser:
     verb = verbs.add_parser("report", help="table, picture and page of a run, beside n-gram baselines")
     verb.add_argument("run", type=Path, help="the run's folder")
     verb.set_defaults(function=report)
+    _add_eval(verbs)
     _add_grow(verbs)
     _add_import(verbs)
     _add_export(verbs)

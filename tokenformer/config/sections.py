@@ -212,6 +212,24 @@ class Validation:
 
 
 @dataclass
+class Evaluation:
+    """`tasks` are names of `tokenformer.evaluation.task_files`; they are scored when so many words have been read, as
+    `at_words` lists and at every multiple of `every_words`. `batch_size` None is by the memory of the device."""
+
+    tasks: List[str]
+    data: Optional[str] = None
+    at_words: List[int] = field(default_factory=list)
+    every_words: Optional[int] = None
+    fast: bool = True
+    batch_size: Optional[int] = None
+
+    def is_due(self, words_before: float, words: float) -> bool:
+        """Whether a step that read from `words_before` to `words` words crossed one of the chosen numbers."""
+        crosses_multiple = self.every_words is not None and words // self.every_words > words_before // self.every_words
+        return crosses_multiple or any(words_before < chosen <= words for chosen in self.at_words)
+
+
+@dataclass
 class RunConfig:
     general: General
     model: Model
@@ -225,6 +243,7 @@ class RunConfig:
     curriculum: Curriculum = field(default_factory=Curriculum)
     growth: Optional[Growth] = None
     validation: Validation = field(default_factory=Validation)
+    evaluation: Optional[Evaluation] = None
 
     @property
     def run_folder(self) -> Path:

@@ -37,6 +37,6 @@ COMPRESSION = Measure(
     languages=(NATURAL, *ARTIFICIAL),
     unit="compressed bytes per byte",
     source="compression ratio as difficulty: arXiv 2506.11300 (2025); windows of one size are our own",
-    cost="zlib level 6, about 10 MB a second and core",
+    cost="zlib level 6, about 40 MB a second and core",
     learn=formula(compression),
 )

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from tokenformer.config.sections import InitMethod, RunConfig
+from tokenformer.config.sections import Evaluation, InitMethod, RunConfig
 from tokenformer.errors import UserError
+from tokenformer.evaluation.task_files import find_tasks
 from tokenformer.growth.policy import GrowthPolicy
 
 DTYPES = ("float32", "bfloat16", "float16")
@@ -91,6 +92,8 @@ def check_settings(config: RunConfig) -> None:
     if config.parallelism.tp_mode == "REDUCE_SCATTER" and length % ranks:
         raise UserError(f"tokens.sequence_length {length} cannot be split over parallelism.tp {ranks}")
     _check_init_method(config.model.init_method)
+    if config.evaluation is not None:
+        check_evaluation(config.evaluation)
     for group in config.optimizer.parameter_groups:
         try:
             re.compile(group.parameters)
@@ -127,6 +130,19 @@ def check_growth(config: RunConfig, growth: GrowthPolicy) -> None:
             f"growth.trigger reads validation losses, and tokens.val_check_interval is {interval}; set it to the steps "
             "between two of them"
         )
+
+
+def check_evaluation(evaluation: Evaluation) -> None:
+    """The tasks are known, and it is said when they are scored."""
+    if not evaluation.tasks:
+        return
+    find_tasks(evaluation.tasks)
+    for key in ("every_words", "batch_size"):
+        value = getattr(evaluation, key)
+        if value is not None and value < 1:
+            raise UserError(f"evaluation.{key} is {value}; it must be 1 or more, or null")
+    if evaluation.every_words is None and not evaluation.at_words:
+        raise UserError("evaluation has neither at_words nor every_words; say when, or set evaluation: null")
 
 
 def _check_init_method(init: InitMethod) -> None:

@@ -63,6 +63,9 @@ def train_from_file(path: Path, assignments: Sequence[str] = ()) -> None:
     if start.step >= steps:
         _say(f"{folder} is finished: it has all {steps} steps. See it with: tokenformer report {folder}")
         return
+    if run.scoring is not None:  # read now, so that what is missing is known before work starts
+        names = ", ".join(run.config.evaluation.tasks)
+        _say(f"while it trains, {len(run.scoring.requests):,} texts of {names} are scored")
     ensure_process_group()
     _silence_checkpoint_bars()
     from tokenformer.trainer.trainer import train

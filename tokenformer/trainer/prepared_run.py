@@ -4,6 +4,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,12 @@ from tokenformer.curriculum.budget import ladder_steps, number_of_words
 from tokenformer.curriculum.context_length import ContextSchedule
 from tokenformer.curriculum.plan import SamplePlan, build_plan
 from tokenformer.data.corpus import PreparedCorpus
+from tokenformer.data.tokenizer import load_tokenizer
 from tokenformer.errors import UserError
+from tokenformer.evaluation.outcomes import Scoring
+from tokenformer.evaluation.requests import TextEncoder
+from tokenformer.evaluation.task_data import data_folder, load_task
+from tokenformer.evaluation.task_files import find_tasks
 from tokenformer.growth.foresight import ExpectedEvent, PlannedRun, expected_events
 from tokenformer.growth.policy import GrowthPolicy, growth_policy
 from tokenformer.growth.transition import Transition
@@ -77,6 +83,21 @@ class PreparedRun:
         self.rungs: dict[int, int] = ladder_steps(self._progress.words) if config.checkpoints.babylm_ladder else {}
         """Steps after which rungs of the BabyLM ladder are reached, and the words of the rung."""
         self._sizes = [model_size(model_config) for model_config in self.model_configs]
+
+    @cached_property
+    def scoring(self) -> Scoring | None:
+        """The tasks that are scored while the run trains, read and encoded; None where there are none.
+
+        Raises:
+            UserError: a task's data is not there, or a text is longer than the model reads.
+        """
+        if self.config.evaluation is None or not self.config.evaluation.tasks:
+            return None
+        settings, tokenizer = self.config.evaluation, load_tokenizer(self.corpus.tokenizer_folder)
+        folder = data_folder(settings.data)
+        tasks = [load_task(task, folder, settings.fast) for task in find_tasks(settings.tasks)]
+        encoder = TextEncoder(tokenizer.encode_batch, tokenizer.encode_batch, tokenizer.end_of_document_id)
+        return Scoring(tasks, encoder, self.base_model_config.max_position_embeddings)
 
     @classmethod
     def from_file(cls, path: Path, assignments=()) -> "PreparedRun":

@@ -22,6 +22,7 @@ from tokenformer.trainer import checkpoint
 from tokenformer.trainer.checkpoint import CurriculumRecord, GrowthEvent
 from tokenformer.trainer.dataloader import training_batches
 from tokenformer.trainer.freed_memory import keep_freed_memory
+from tokenformer.trainer.live_evaluation import LiveEvaluation, as_metrics
 from tokenformer.trainer.live_growth import follow_schedule, grow
 from tokenformer.trainer.live_state import stages_by_name, unwrapped
 from tokenformer.trainer.loss_recorder import LossRecorder
@@ -106,6 +107,10 @@ class TokenformerTrainer(DistributedTrainer):
             validation.batch_size,
             self.parallel_context,
         )
+        self.evaluation = None
+        if self.run.scoring is not None:
+            batch_size = self.run.config.evaluation.batch_size
+            self.evaluation = LiveEvaluation(self.run.scoring, batch_size, self.parallel_context)
         self.losses = LossRecorder(self.start.losses, self.logger_ranks[0], self.parallel_context)
         self.size = model_size(self.model_config)
         self.progress_bar = ProgressBar(self.config.tokens.train_steps, self.start_iteration_step, self.is_writer)
@@ -153,6 +158,7 @@ class TokenformerTrainer(DistributedTrainer):
         if self.run.measures_validation(self.iteration_step) and not is_logged:
             self.train_step_logs(outputs, loss_avg)
         self._let_nanotron_save(self.run.saves_checkpoint(self.iteration_step))
+        self._evaluate_if_due()
         return outputs, loss_avg
 
     def _let_nanotron_save(self, is_due: bool) -> None:
@@ -177,6 +183,21 @@ class TokenformerTrainer(DistributedTrainer):
     def _write(self, line: dict) -> None:
         if self.metrics is not None:
             self.metrics.write(line)
+
+    def _evaluate_if_due(self) -> None:
+        """Scores the tasks of the `evaluation` section; a failure is a line of the metrics, and the run goes on."""
+        before, now = self._progress(self.iteration_step - 1), self._progress(self.iteration_step)
+        if self.evaluation is None or not self.run.config.evaluation.is_due(before.words, now.words):
+            return
+        started = time.time()
+        try:
+            found = as_metrics(self.evaluation.measure(self.unwrapped_model))
+        except Exception as error:  # whatever it is, it is no reason to lose the run
+            found = {"eval/failed": str(error)}
+            self.progress_bar.say(f"step {now.step}: the evaluation failed: {error}")
+        seconds = time.time() - started
+        self.iteration_start_time += seconds  # it is no part of the step, whose speed is logged later
+        self._write({**self._position(now), **found, "eval/seconds": seconds})
 
     def _grow_if_due(self, progress: Progress) -> None:
         policy = self.run.growth

@@ -1,0 +1,160 @@
+"""Any model that a user may name, opened for scoring: a Nanotron checkpoint, an export, or any Hugging Face model."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tokenformer.config.loading import load_config
+from tokenformer.data.tokenizer import load_tokenizer
+from tokenformer.errors import UserError
+from tokenformer.evaluation.huggingface_network import HuggingFaceNetwork
+from tokenformer.evaluation.networks import LogitsFunction, TokenNetwork
+from tokenformer.evaluation.requests import TextEncoder
+from tokenformer.trainer.stored_checkpoint import MODEL_CONFIG, StoredCheckpoint
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """What to open.
+
+    Args:
+        model: folder of a Nanotron checkpoint, RUN/checkpoints/STEP; or a Hugging Face model's folder or Hub id.
+        tokenizer: folder with a tokenizer.json; None: the one that the run's corpus or the model's folder has.
+        dtype: "auto", as stored, or a key of DTYPES.
+        device: "cpu", "cuda" or None, a GPU where there is one.
+        revision: of a Hub id.
+        trust_remote_code: whether Python code that comes with a Hugging Face model may run.
+    """
+
+    model: str
+    tokenizer: str | None = None
+    dtype: str = "auto"
+    device: str | None = None
+    revision: str | None = None
+    trust_remote_code: bool = False
+
+    def torch_dtype(self, stored: torch.dtype) -> torch.dtype:
+        """The dtype to compute in."""
+        return stored if self.dtype == "auto" else DTYPES[self.dtype]
+
+
+@dataclass(frozen=True)
+class OpenedModel:
+    """A model, how it reads text, and what to report of it.
+
+    `decode` makes text of token ids; `end_of_text` is the id that ends a text.
+    """
+
+    network: TokenNetwork
+    encoder: TextEncoder
+    decode: Callable[[list[int]], str]
+    end_of_text: int
+    parameters: int
+    dtype: str
+
+
+@contextmanager
+def opened_model(source: ModelSource) -> Iterator[OpenedModel]:
+    """The model, for as long as the context lasts.
+
+    Raises:
+        UserError: there is no such model, it has no tokenizer, or what it needs is not installed.
+    """
+    if source.dtype != "auto" and source.dtype not in DTYPES:
+        raise UserError(f"the dtype {source.dtype!r} is not known; choose auto, {', '.join(DTYPES)}")
+    if (Path(source.model) / MODEL_CONFIG).is_file():
+        with _opened_checkpoint(source) as model:
+            yield model
+    elif Path(source.model).is_dir() and not (Path(source.model) / "config.json").is_file():
+        StoredCheckpoint(Path(source.model))  # which says what is missing
+        raise UserError(f"{source.model} is neither a checkpoint nor a Hugging Face model")
+    else:
+        yield _opened_hugging_face(source)
+
+
+@contextmanager
+def _opened_checkpoint(source: ModelSource) -> Iterator[OpenedModel]:
+    from tokenformer.trainer.written_checkpoint import built_model, one_process
+
+    stored = StoredCheckpoint(Path(source.model))
+    tokenizer = load_tokenizer(Path(source.tokenizer) if source.tokenizer else _tokenizer_of_run(stored.folder))
+    if tokenizer.vocabulary_size > stored.model_config.vocab_size:
+        raise UserError(
+            f"the tokenizer {tokenizer.folder} has {tokenizer.vocabulary_size} tokens, and the model {source.model} "
+            f"{stored.model_config.vocab_size}: give the model's own as --tokenizer"
+        )
+    with one_process() as context:
+        from tokenformer.trainer.restore import restore
+
+        dtype = source.torch_dtype(stored.dtype)
+        model = built_model(stored.model_config, dtype, context)
+        restore(model, None, None, stored.without_moments)
+        device = next(model.parameters()).device
+
+        def logits(ids: torch.Tensor) -> torch.Tensor:
+            return model.model(input_ids=ids, input_mask=torch.ones_like(ids, dtype=torch.bool)).transpose(0, 1)
+
+        prefix = tokenizer.end_of_document_id
+        yield OpenedModel(
+            network=LogitsFunction(logits, device, stored.model_config.max_position_embeddings),
+            encoder=TextEncoder(tokenizer.encode_batch, tokenizer.encode_batch, prefix),
+            decode=tokenizer.decode,
+            end_of_text=prefix,
+            parameters=sum(parameter.numel() for parameter in model.parameters()),
+            dtype=str(dtype).removeprefix("torch."),
+        )
+
+
+def _tokenizer_of_run(checkpoint: Path) -> Path:
+    """That of the corpus on which the run of a checkpoint trains, by the config in the run's folder."""
+    config = checkpoint.resolve().parents[1] / "config.yaml"
+    if not config.is_file():
+        raise UserError(f"{checkpoint} lies in no run's folder, so its tokenizer is not known; give --tokenizer FOLDER")
+    folder = load_config(config).corpus_folder / "tokenizer"
+    if not folder.is_dir():
+        raise UserError(f"{folder}, the tokenizer that {config} names, is not there; give --tokenizer FOLDER")
+    return folder
+
+
+def _opened_hugging_face(source: ModelSource) -> OpenedModel:
+    try:
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+    except ImportError as error:
+        raise UserError("a Hugging Face model needs pip install tokenformer[eval]") from error
+    settings: dict[str, Any] = {"trust_remote_code": source.trust_remote_code}
+    if source.revision is not None:
+        settings["revision"] = source.revision
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source.tokenizer or source.model, **settings)
+        model = AutoModelForCausalLM.from_pretrained(source.model, **settings)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        hint = ""
+        if not source.trust_remote_code and "trust_remote_code" in str(error):
+            hint = "; --trust-remote-code lets its code run"
+        raise UserError(f"{source.model} cannot be opened as a Hugging Face model{hint}: {error}") from error
+    device = source.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    model = model.to(device=device, dtype=source.torch_dtype(model.dtype)).eval()
+    prefix = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
+    if prefix is None:
+        raise UserError(f"the tokenizer of {source.model} has neither a bos_token nor an eos_token; name one in it")
+    return OpenedModel(
+        network=HuggingFaceNetwork(model),
+        encoder=TextEncoder(_encode(tokenizer, add_special_tokens=False), _encode(tokenizer), prefix),
+        decode=tokenizer.decode,
+        end_of_text=prefix if tokenizer.eos_token_id is None else tokenizer.eos_token_id,
+        parameters=model.num_parameters(),
+        dtype=str(model.dtype).removeprefix("torch."),
+    )
+
+
+def _encode(tokenizer: Any, **settings: Any) -> Callable[[list[str]], list[list[int]]]:
+    def encode(texts: list[str]) -> list[list[int]]:
+        return tokenizer(texts, **settings)["input_ids"] if texts else []
+
+    return encode
