@@ -4,9 +4,12 @@
 
 Every measurement is a run of its own, in a process of its own: it trains, grows to twice the parameter tokens, trains
 on, saves, and loads what it saved. The event includes the held-batch loss before and after it, but not the held-out
-loss at the end of a stage, which is what any validation costs. The medians of the repetitions are printed. Memory is
-the peak of the process' resident set while something lasts, less what it had before there was a model; it is read from
-Linux' /proc.
+loss at the end of a stage, which is what any validation costs. The medians of the repetitions are printed.
+
+Memory is the peak of the process' resident set while something lasts, less what it had before there was a model; it is
+read from Linux' /proc. As in training on a CPU, `tokenformer.trainer.freed_memory` keeps what is freed: the steady
+state counts what an event left behind. With MALLOC_MMAP_THRESHOLD_=131072 in the environment memory goes back to the
+system, and the steady state is what steps need by themselves.
 """
 
 import argparse
@@ -78,10 +81,12 @@ def measure(config: Path) -> dict:
     from nanotron.trainer import DistributedTrainer
 
     from tokenformer.trainer.cpu_host import ensure_process_group
+    from tokenformer.trainer.freed_memory import keep_freed_memory
     from tokenformer.trainer.prepared_run import PreparedRun
     from tokenformer.trainer.resume import starting_point
     from tokenformer.trainer.trainer import TokenformerTrainer, write_run_files
 
+    keep_freed_memory()
     ensure_process_group()
     run = PreparedRun.from_file(config)
     TokenformerTrainer._measure_end_of_stage = TokenformerTrainer.post_training = lambda *arguments: None
@@ -116,9 +121,8 @@ def median_of_runs(folder: Path, hidden: int, threads: int, repetitions: int) ->
         with tempfile.TemporaryDirectory(dir=folder) as name:
             config, result = run_config(Path(name), hidden), Path(name) / "result.json"
             command = [sys.executable, "-m", "benchmarks.growth_event", "--run", str(config), "--result", str(result)]
-            # What is freed goes back to the system, as it does by itself with large models.
-            settings = {"OMP_NUM_THREADS": str(threads), "MALLOC_MMAP_THRESHOLD_": str(2**17)}
-            ended = subprocess.run(command, env=os.environ | settings, capture_output=True, text=True)
+            environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+            ended = subprocess.run(command, env=environment, capture_output=True, text=True)
             if ended.returncode:
                 sys.exit(ended.stderr)
             found.append(json.loads(result.read_text(encoding="utf-8")))

@@ -49,6 +49,12 @@ def change(before, after) -> float:
     return ((logits(*after, IDS) - expected).norm() / expected.norm()).item()
 
 
+def largest_change(before, after) -> float:
+    """Of a logit, relative to the largest of them; of two models as above."""
+    expected = logits(*before, IDS)
+    return ((logits(*after, IDS) - expected).abs().max() / expected.abs().max()).item()
+
+
 def operators(width: int, feed_forward: int, **settings):
     """Both kinds, where there are both, with noise and without."""
     kinds = ["symmetric", "diagonal"] if width == feed_forward or 1 in (width, feed_forward) else ["symmetric"]
@@ -67,6 +73,18 @@ def test_a_llama_keeps_its_function(key_value_heads, tied, factors):
     for operator in operators(*factors, tied_embeddings=tied or "final_norm"):
         assert operator.is_exact(config)
         assert change((parameters, config), grown(operator, config, parameters)) < 1e-12
+
+
+@pytest.mark.parametrize("factors", [(2, 2), (2, 1), (1, 2), (3, 3), (4, 2)], ids=str)
+@pytest.mark.parametrize("tied", ["final_norm", "untie", None])
+@pytest.mark.parametrize("key_value_heads", [1, 2, 4])
+def test_in_fp32_the_logits_of_a_llama_move_by_rounding_alone(key_value_heads, tied, factors):
+    config = LlamaConfig(num_key_value_heads=key_value_heads, tie_word_embeddings=tied is not None)
+    source = random_parameters(config, dtype=torch.float32), config
+    for noise_db in (None, 40.0, 10.0, 0.0):
+        operator = HyperCloning(*factors, noise_db=noise_db, tied_embeddings=tied or "final_norm")
+        clone = grown(operator, config, source[0])
+        assert max(change(source, clone), largest_change(source, clone)) < 1e-5
 
 
 @settings(max_examples=80, deadline=None)

@@ -60,9 +60,12 @@ def test_an_untied_head_takes_part_of_the_gradient_and_its_moments_begin_anew():
         assert operator.new_part(name, config, after).all()
 
 
+ROUNDING = {torch.float64: 1e-9, torch.float32: 5e-6}  # of losses, in nats, over 200 steps
+
 # Config, operator, weight decay, dtype.
 RUNS = {
-    "llama": (LlamaConfig(), HyperCloning(noise_db=None), 0.0, torch.float32),
+    "llama": (LlamaConfig(), HyperCloning(noise_db=None), 0.0, torch.float64),
+    "llama, fp32": (LlamaConfig(), HyperCloning(noise_db=None), 0.0, torch.float32),
     "llama, weight decay, one key and value head, own head": (
         LlamaConfig(num_key_value_heads=1, tie_word_embeddings=False),
         HyperCloning(2, 3, noise_db=None),
@@ -88,7 +91,7 @@ def test_without_noise_a_clone_learns_exactly_what_its_source_learns(config, ope
     clone = source.grown(operator)
     expected, losses = source.run(200), clone.run(200)
     assert expected[-1] < start - 1
-    assert max(abs(loss - other) for loss, other in zip(losses, expected, strict=True)) < 5e-6
+    assert max(abs(loss - other) for loss, other in zip(losses, expected, strict=True)) < ROUNDING[dtype]
 
 
 @pytest.mark.parametrize("kind", ["symmetric", "diagonal"])

@@ -28,8 +28,8 @@ POINTS = {
 }
 
 
-def die_at(point: str) -> None:
-    owner, name, call = POINTS[point]
+def die_at(owner, name: str, call: int) -> None:
+    """This process ends when a function is called for the `call`-th time."""
     function, calls = getattr(owner, name), 0
 
     def dying(*arguments, **options):
@@ -44,5 +44,5 @@ def die_at(point: str) -> None:
 
 if __name__ == "__main__":
     if os.environ["RANK"] == os.environ["KILLED_RANK"]:
-        die_at(os.environ["KILLED_AT"])
+        die_at(*POINTS[os.environ["KILLED_AT"]])
     sys.exit(main(sys.argv[1:]))

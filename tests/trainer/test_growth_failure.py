@@ -43,9 +43,9 @@ def kill_in_growth(config, point: str, rank: int, *settings: str, ranks: int, mo
         training.end()
 
 
-def killed_run(config, deaths, folder, monkeypatch):
+def killed_run(config, deaths, folder, monkeypatch, shared: tuple[str, ...] = SHARED):
     """The folder of a run that died in its growth event again and again, and was then left to end."""
-    settings = (*SHARED, f"general.runs_folder={folder}")
+    settings = (*shared, f"general.runs_folder={folder}")
     for rank, point in deaths:
         kill_in_growth(config, point, rank, *settings, ranks=2, monkeypatch=monkeypatch)
         assert latest_step(folder / RUN) == 2
@@ -59,6 +59,30 @@ def test_replicas_killed_in_a_growth_event_end_bitwise_as_the_undisturbed_ones(
     deaths = [(1, "gathering"), (0, "filling"), (1, "report")]
     assert event_steps(undisturbed) == [3]
     assert_same_end(killed_run(tiny_config, deaths, tmp_path, monkeypatch), undisturbed)
+
+
+# Two processes each; the pipeline moves a layer at growth.
+SHARDED = {
+    "tp 2": ("parallelism.tp=2",),
+    "pp 2": (
+        "parallelism.pp=2",
+        "model.model_config.num_hidden_layers=3",
+        "growth.operators.tokenformer={name: stack_layers, zero_gated: true}",
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layout", SHARDED)
+def test_shards_and_stages_killed_in_a_growth_event_end_bitwise_as_undisturbed_ones(
+    tiny_config, tmp_path, monkeypatch, layout
+):
+    settings = (*SHORT, *SHARDED[layout])
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    start_training(tiny_config, *settings, f"general.runs_folder={whole}", ranks=2).expect_success()
+    assert event_steps(whole / RUN) == [3]
+    deaths = [(1, "gathering"), (0, "filling"), (1, "new rates")]
+    assert_same_end(killed_run(tiny_config, deaths, killed, monkeypatch, settings), whole / RUN)
 
 
 @pytest.mark.slow

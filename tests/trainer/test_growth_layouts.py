@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 
 import doubled_layers
+import live_layouts
 import pytest
 import torch
 from growth_pieces import KINDS, whole_parameters
@@ -43,7 +44,7 @@ SETTINGS = (
     "optimizer.learning_rate_scheduler.lr_decay_starting_step=6",
     "optimizer.learning_rate_scheduler.lr_decay_steps=1",
 )
-# A model and one operator an event.
+# A model and one operator an event; `ROWS` says which rows of the documentation's table they are.
 GROWTHS = {
     "tokens, doubled layers": (
         *TOKENFORMER,
@@ -63,6 +64,12 @@ GROWTHS = {
         "{name: append_tokens, new_tokens: clone}]",
     ),
 }
+ROWS = {
+    "tokens, doubled layers": ("append_tokens, zero_values, Tokenformer",),
+    "Llama, clone, stack": ("hypercloning, tied_embeddings untie, Llama", "stack_layers, stack, Llama"),
+    "stack, clone": ("stack_layers, stack with zero_gated, Tokenformer", "hypercloning, symmetric, Tokenformer"),
+    "zero keys, clones": ("append_tokens, zero_keys, Tokenformer", "append_tokens, clone, Tokenformer"),
+}
 REPLICAS, ZERO = ("parallelism.dp=2", "tokens.micro_batch_size=2"), "optimizer.zero_stage=1"
 TP, PP, REDUCE_SCATTER = "parallelism.tp=2", "parallelism.pp=2", "parallelism.tp_mode=REDUCE_SCATTER"
 BF16 = ("model.dtype=bfloat16", "optimizer.accumulate_grad_in_fp32=true")
@@ -80,14 +87,12 @@ LAYOUTS = {
         "dp 2 x tp 2, ZeRO-1": (*REPLICAS, TP, ZERO),
         "tp 2 x pp 2": (TP, PP),
         "dp 2 x pp 2": (*REPLICAS, PP),
+        "dp 2 x pp 2, ZeRO-1": (*REPLICAS, PP, ZERO),
     },
 }
 ALL_LAYOUTS = {layout: settings for by_layout in LAYOUTS.values() for layout, settings in by_layout.items()}
-QUICK = {
-    "tokens, doubled layers": tuple(ALL_LAYOUTS),
-    # Nanotron's own Llama shards its fused projections chunk by chunk.
-    "Llama, clone, stack": ("dp 2, ZeRO-1, bf16", "tp 2, reduce-scatter", "tp 2 x pp 2"),
-}
+# Nanotron's own Llama shards its fused projections chunk by chunk: that is looked at in CI too.
+QUICK = {growth: live_layouts.QUICK.get(rows[0], ()) for growth, rows in ROWS.items()}
 CASES = [(layout, growth) for layout in ALL_LAYOUTS for growth in GROWTHS]
 
 
@@ -100,6 +105,14 @@ def of_each(cases: list) -> pytest.MarkDecorator:
         pytest.param(case, id=": ".join(case), marks=() if is_quick(*case) else pytest.mark.slow) for case in cases
     ]
     return pytest.mark.parametrize("case", parameters)
+
+
+def test_the_documentation_tells_what_runs_here():
+    of_rows = {row: growth for growth, rows in ROWS.items() for row in rows}
+    assert of_rows.keys() == live_layouts.LIVE_LAYOUTS.keys()
+    for row, growth in of_rows.items():
+        assert live_layouts.LIVE_LAYOUTS[row] == tuple(layout for layout, which in CASES if which == growth)
+        assert live_layouts.QUICK.get(row, ()) == QUICK[growth]
 
 
 def run_name(layout: str, growth: str) -> str:

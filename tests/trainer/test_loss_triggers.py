@@ -113,6 +113,20 @@ def test_every_rank_knows_the_same_losses_and_decides_the_same(plateau_run, tiny
         )
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("event", EVENTS)
+@pytest.mark.parametrize("offset", [-1, 0, 1], ids=["step before", "step of", "step after"])
+def test_a_plateau_run_of_one_process_that_goes_on_in_two_grows_at_the_same_steps(
+    plateau_run, tiny_config, tmp_path, event, offset
+):
+    run = rewound_copy(plateau_run, tmp_path, event + offset)
+    settings = (*SETTINGS, *TWO_REPLICAS, f"general.runs_folder={tmp_path}")
+    start_training(tiny_config, *settings, ranks=2).expect_success()
+    assert event_steps(run) == EVENTS
+    expected = [line["lm_loss"] for line in step_lines(plateau_run)]
+    assert [line["lm_loss"] for line in step_lines(run)] == pytest.approx(expected, rel=1e-5)
+
+
 @pytest.fixture(scope="module")
 def planned_run(command_line, tmp_path_factory):
     """The folder of a run that grows first by FLOPs and then by complexity."""

@@ -85,3 +85,19 @@ def test_growth_that_should_be_exact_and_is_not_stops_the_run(command_line, tmp_
     run = tmp_path / "tiny"
     [event] = event_steps(run)
     assert (run / "checkpoints" / "latest.txt").read_text() == str(event)
+
+
+def test_training_says_when_growth_falls_outside_the_constant_part_of_the_learning_rate(train_here, capfd):
+    seldom = ("checkpoints.checkpoint_interval=16", "tokens.val_check_interval=-1")
+    train_here("growth.trigger={name: schedule, steps: [2, 14]}", *seldom)
+    notes = [line for line in capfd.readouterr().err.splitlines() if line.startswith("Note: ")]
+    assert notes == [
+        "Note: the growth after step 2 falls into the warm-up of 3 steps.",
+        "Note: the growth after step 14 falls into the decay of the learning rate.",
+    ]
+
+
+def test_training_has_no_notes_where_growth_is_where_it_belongs(train_here, capfd):
+    seldom = ("checkpoints.checkpoint_interval=16", "tokens.val_check_interval=-1")
+    train_here("growth.trigger={name: schedule, steps: [4, 8]}", *seldom)
+    assert "Note: " not in capfd.readouterr().err

@@ -11,6 +11,7 @@ from tokenformer.kernels import SHARDING, choose_backend
 from tokenformer.trainer.bootstrap import bootstrap
 from tokenformer.trainer.checks import check_launch
 from tokenformer.trainer.cpu_host import ensure_process_group
+from tokenformer.trainer.plan_notes import growth_notes
 from tokenformer.trainer.prepared_run import PreparedRun
 from tokenformer.trainer.resume import starting_point
 
@@ -70,6 +71,8 @@ def train_from_file(path: Path, assignments: Sequence[str] = ()) -> None:
     from tokenformer.trainer.trainer import train
 
     _say(f"{folder}: {'starts' if start.checkpoint is None else f'goes on after step {start.step} of {steps}'}")
+    for note in growth_notes(run, run.stages()) if run.growth else ():
+        _say(note)
     if kernel is not None:
         _say(f"kernel {kernel} on {device}")
     train(run, start)

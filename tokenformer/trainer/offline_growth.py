@@ -19,8 +19,9 @@ from tokenformer.trainer.checkpoint import GrowthEvent, GrowthRecord
 from tokenformer.trainer.stored_checkpoint import StoredCheckpoint
 from tokenformer.trainer.written_checkpoint import built_model, one_process, write_checkpoint
 
-# Largest difference of logits that rounding may make, relative to the largest logit.
-TOLERANCES = {torch.float64: 1e-10, torch.float32: 1e-4, torch.bfloat16: 0.1, torch.float16: 0.02}
+# Largest difference of logits that rounding may make, relative to the largest logit: in fp32 some 6 times what was
+# measured for models of 48 layers.
+TOLERANCES = {torch.float64: 1e-10, torch.float32: 1e-5, torch.bfloat16: 0.1, torch.float16: 0.02}
 BATCH, LONGEST = 4, 128
 
 

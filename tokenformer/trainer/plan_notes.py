@@ -1,4 +1,7 @@
-"""What `tokenformer plan` says under its table: what the figures mean, and what may not be meant."""
+"""What `tokenformer plan` says under its table: what the figures mean, and what may not be meant.
+
+What may not be meant is also said when training starts.
+"""
 
 from collections.abc import Iterable
 
@@ -25,8 +28,13 @@ def plan_notes(run: PreparedRun, stages: list[Stage], seconds_per_step: list[flo
         return [*notes, f"The model keeps its size: {reason}."]
     if any(stage.step is None for stage in stages):
         notes += _about_losses(run, stages, seconds_per_step)
+    return notes + growth_notes(run, stages)
+
+
+def growth_notes(run: PreparedRun, stages: list[Stage]) -> list[str]:
+    """Of a run that grows: events that never come, or outside the constant part of the learning rate."""
     warnings = [_missing_events(run, stages), *(_schedule_warning(run, stage) for stage in stages[1:])]
-    return notes + [f"Note: {warning}." for warning in dict.fromkeys(warnings) if warning]
+    return [f"Note: {warning}." for warning in dict.fromkeys(warnings) if warning]
 
 
 def _about_text(run: PreparedRun) -> str:
