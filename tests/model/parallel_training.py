@@ -10,7 +10,6 @@ are forks of this one, and share nothing else.
 import json
 import multiprocessing
 import os
-import socket
 import sys
 import tempfile
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from free_ports import free_port
 from recordings import Part, Recording
 
 from tokenformer.trainer import bootstrap
@@ -105,12 +105,6 @@ def run_rank(rank: int, port: int, job: dict, folder: Path) -> None:
     ensure_process_group()
     torch.save(train(job["config"]), folder / f"rank-{rank}.pt")
     torch.distributed.destroy_process_group()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def run_job(job: dict, folder: Path) -> None:

@@ -126,6 +126,7 @@ def train_in(layouts: dict[str, dict], folder: Path) -> Path:
     (folder / "jobs.json").write_text(json.dumps(jobs))
     worker = Path(__file__).with_name("parallel_training.py")
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    environment["PYTHONPATH"] = str(worker.parents[1])  # of free_ports
     done = subprocess.run(
         [sys.executable, worker, folder], env=environment, capture_output=True, text=True, timeout=600
     )

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -11,6 +10,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from free_ports import free_port
 
 LAUNCH_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 SECONDS_ALLOWED = 120
@@ -20,12 +21,6 @@ def clean_environment(**extra: str) -> dict[str, str]:
     """This process' environment without what belongs to a process group of its own; one thread."""
     inherited = {key: value for key, value in os.environ.items() if key not in LAUNCH_VARIABLES}
     return {**inherited, "OMP_NUM_THREADS": "1", **extra}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def train_arguments(config: Path, settings: tuple[str, ...]) -> list[str]:

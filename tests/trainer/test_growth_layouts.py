@@ -8,8 +8,9 @@ import doubled_layers
 import live_layouts
 import pytest
 import torch
+from free_ports import free_port
 from growth_pieces import KINDS, whole_parameters
-from launching import free_port, start_training
+from launching import start_training
 from run_files import metrics
 
 from tokenformer.growth.operator import GrowthContext

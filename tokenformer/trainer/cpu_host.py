@@ -106,5 +106,9 @@ def ensure_launch_environment() -> None:
 def ensure_process_group() -> None:
     """Starts gloo where there is no CUDA; with CUDA Nanotron starts NCCL itself."""
     ensure_launch_environment()
-    if not torch.cuda.is_available() and not torch.distributed.is_initialized():
+    if torch.cuda.is_available() or torch.distributed.is_initialized():
+        return
+    if os.environ["WORLD_SIZE"] == "1":  # nobody to meet, so no port that another program could have taken meanwhile
+        torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    else:
         torch.distributed.init_process_group("gloo")
