@@ -75,7 +75,7 @@ def test_a_zeroed_model_scores_fifty(zeroed_folder, task_files, tmp_path):
     [
         (["--batch-size", "0"], "auto or a number"),
         (["--dtype", "int8"], "'int8' is not known"),
-        (["--tokenizer", "nowhere"], "cannot be opened"),
+        (["--tokenizer", "nowhere"], "the tokenizer nowhere is no folder"),
     ],
 )
 def test_mistakes_are_named(model_folder, task_files, arguments, message, capsys):

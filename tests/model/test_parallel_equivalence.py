@@ -68,14 +68,14 @@ LAYOUTS = {
     "tp 2, reduce-scatter": {"tp": 2, "tp_mode": "REDUCE_SCATTER"},
     "pp 2": {"pp": 2},
     "dp 2, ZeRO-1": {"dp": 2, "zero_stage": 1},
-    "dp 2 x tp 2": {"dp": 2, "tp": 2},
     "tp 2 x pp 2": {"tp": 2, "pp": 2},
     "dp 2 x pp 2": {"dp": 2, "pp": 2},
     "dp 2 x tp 2, ZeRO-1, reduce-scatter": {"dp": 2, "tp": 2, "tp_mode": "REDUCE_SCATTER", "zero_stage": 1},
-    "tp 4": {"tp": 4},
 }
 RARE_LAYOUTS = {
     "dp 2": {"dp": 2},
+    "tp 4": {"tp": 4},
+    "dp 2 x tp 2": {"dp": 2, "tp": 2},
     "pp 2, all forward all backward": {"pp": 2, "pp_engine": "afab"},
     "dp 4, ZeRO-1": {"dp": 4, "zero_stage": 1},
     "dp 2 x pp 2, ZeRO-1": {"dp": 2, "pp": 2, "zero_stage": 1},

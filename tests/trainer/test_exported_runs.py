@@ -16,7 +16,12 @@ from tokenformer.trainer.stored_checkpoint import StoredCheckpoint
 pytest.importorskip("transformers", reason="an export is verified with transformers, of the extra [export]")
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+QUICK = ("tp and ZeRO-1", "ZeRO-1 in 16 bits")
+
+
+@pytest.mark.parametrize(
+    "layout", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in LAYOUTS]
+)
 def test_every_layout_is_exported_verified_and_imported_bit_for_bit(layout_run, layout, tmp_path, capsys):
     source = checkpoint(layout_run(layout))
     assert main(["export", str(source), str(tmp_path / "export")]) == 0

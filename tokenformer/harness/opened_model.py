@@ -130,6 +130,8 @@ def _opened_hugging_face(source: ModelSource) -> OpenedModel:
         from transformers import AutoModelForCausalLM, AutoTokenizer
     except ImportError as error:
         raise UserError("a Hugging Face model needs pip install tokenformer[eval]") from error
+    if source.tokenizer and not Path(source.tokenizer).is_dir():
+        raise UserError(f"the tokenizer {source.tokenizer} is no folder; give one with a tokenizer.json")
     trusted = source.trust_remote_code or brings_our_code(Path(source.model))
     settings: dict[str, Any] = {"trust_remote_code": trusted}
     if source.revision is not None:
