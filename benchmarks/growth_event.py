@@ -7,7 +7,7 @@ on, saves, and loads what it saved. The event includes the held-batch loss befor
 loss at the end of a stage, which is what any validation costs. The medians of the repetitions are printed.
 
 Memory is the peak of the process' resident set while something lasts, less what it had before there was a model; it is
-read from Linux' /proc. As in training on a CPU, `tokenformer.trainer.freed_memory` keeps what is freed: the steady
+read from Linux' /proc. As in training on a CPU, `tokenformer.freed_memory` keeps what is freed: the steady
 state counts what an event left behind. With MALLOC_MMAP_THRESHOLD_=131072 in the environment memory goes back to the
 system, and the steady state is what steps need by themselves.
 """
@@ -80,8 +80,8 @@ def measure(config: Path) -> dict:
     bootstrap()
     from nanotron.trainer import DistributedTrainer
 
+    from tokenformer.freed_memory import keep_freed_memory
     from tokenformer.trainer.cpu_host import ensure_process_group
-    from tokenformer.trainer.freed_memory import keep_freed_memory
     from tokenformer.trainer.prepared_run import PreparedRun
     from tokenformer.trainer.resume import starting_point
     from tokenformer.trainer.trainer import TokenformerTrainer, write_run_files

@@ -16,15 +16,16 @@ EMPTY_NAMES = {"util", "utils", "helper", "helpers", "misc", "common", "manager"
 # A folder (or module) of the package, and what it may import of the others; `model.config` is pure.
 MAY_IMPORT = {
     "errors": set(),
+    "freed_memory": set(),
     "kernels": set(),
     "config": {"errors"},
     "curriculum": {"errors"},
-    "data": {"errors", "curriculum"},
+    "data": {"errors", "curriculum", "freed_memory"},
     "growth": {"errors", "config", "model.config"},
     "model": {"errors", "config", "kernels"},
     "evaluation": {"errors", "config", "data"},
     "experiments": {"errors", "curriculum", "data"},
-    "trainer": {"errors", "config", "curriculum", "data", "evaluation", "growth", "kernels", "model"},
+    "trainer": {"errors", "config", "curriculum", "data", "evaluation", "freed_memory", "growth", "kernels", "model"},
     "conversion": {"errors", "config", "data", "experiments", "growth", "hf", "model", "trainer"},
     "harness": {"errors", "config", "data", "evaluation", "trainer", "__init__"},
     "hf": set(),

@@ -25,6 +25,7 @@ import numpy as np
 from tokenformer import __version__
 from tokenformer.data.atomic_write import write_atomically
 from tokenformer.errors import UserError
+from tokenformer.freed_memory import keep_freed_memory
 
 CHUNK_CHARACTERS = 2_000_000
 """Texts of one chunk, about; a longer text is a chunk of its own."""
@@ -88,6 +89,7 @@ class CorpusScoring:
 
         Raises UserError when a scoring process is ended from outside; finished chunks are kept.
         """
+        keep_freed_memory()  # every chunk of text has arrays as large as those of the last one
         chunks = chunked(texts, self.chunk_characters)
         first = list(islice(chunks, FEW_CHUNKS + 1))
         parts = self._at_once(first) if len(first) <= FEW_CHUNKS else self._kept(chain(first, chunks))
@@ -189,6 +191,7 @@ def _begin(function: bytes) -> None:
     """In a new process; an interruption from the keyboard is left to the process that started this one."""
     global _function
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    keep_freed_memory()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _function = pickle.loads(function)
 

@@ -14,6 +14,7 @@ from nanotron.trainer import DistributedTrainer
 from tokenformer.data.atomic_write import write_atomically
 from tokenformer.data.sample_dataset import SampleDataset
 from tokenformer.evaluation.held_out import held_out_levels
+from tokenformer.freed_memory import keep_freed_memory
 from tokenformer.growth.operator import GrowthContext
 from tokenformer.growth.transition import learning_rate_factor
 from tokenformer.growth.triggers import Progress
@@ -21,7 +22,6 @@ from tokenformer.model.flops import model_size
 from tokenformer.trainer import checkpoint
 from tokenformer.trainer.checkpoint import CurriculumRecord, GrowthEvent
 from tokenformer.trainer.dataloader import training_batches
-from tokenformer.trainer.freed_memory import keep_freed_memory
 from tokenformer.trainer.live_evaluation import LiveEvaluation, as_metrics
 from tokenformer.trainer.live_growth import follow_schedule, grow
 from tokenformer.trainer.live_state import stages_by_name, unwrapped

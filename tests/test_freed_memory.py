@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
-from tokenformer.trainer.freed_memory import CHOSEN_BY_USER
+from tokenformer.freed_memory import CHOSEN_BY_USER
 
 PROGRAM = """
 import resource, sys
 import torch
-from tokenformer.trainer.freed_memory import keep_freed_memory
+from tokenformer.freed_memory import keep_freed_memory
 
 if sys.argv[1] == "keep":
     assert keep_freed_memory()
@@ -45,6 +45,6 @@ def test_the_next_step_has_no_page_faults():
 
 
 def test_settings_of_the_user_stay():
-    command = [sys.executable, "-c", "from tokenformer.trainer.freed_memory import keep_freed_memory as k; print(k())"]
+    command = [sys.executable, "-c", "from tokenformer.freed_memory import keep_freed_memory as k; print(k())"]
     environment = os.environ | {"MALLOC_TRIM_THRESHOLD_": "131072"}
     assert subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout == "False\n"
