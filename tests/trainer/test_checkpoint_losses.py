@@ -16,6 +16,7 @@ from tokenformer.data.tokenizer import load_tokenizer
 from tokenformer.errors import UserError
 from tokenformer.trainer import checkpoint_losses
 from tokenformer.trainer.checkpoint_losses import CheckpointLosses, measure_of_models
+from tokenformer.trainer.loaded_model import tokenizer_of_run
 from tokenformer.trainer.stored_checkpoint import StoredCheckpoint
 from tokenformer.trainer.written_checkpoint import built_model, one_process
 
@@ -105,4 +106,4 @@ def test_mistakes(reference, tmp_path):
     elsewhere.symlink_to(folder)
     (tmp_path / "a" / "b").mkdir(parents=True)
     with pytest.raises(UserError, match="lies in no run's folder.*--reference-tokenizer"):
-        checkpoint_losses._tokenizer_of_run(tmp_path / "a" / "b")
+        tokenizer_of_run(tmp_path / "a" / "b", "--reference-tokenizer")

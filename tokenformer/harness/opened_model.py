@@ -11,12 +11,11 @@ from typing import Any
 
 import torch
 
-from tokenformer.config.loading import load_config
-from tokenformer.data.tokenizer import load_tokenizer
 from tokenformer.errors import UserError
 from tokenformer.evaluation.huggingface_network import HuggingFaceNetwork
 from tokenformer.evaluation.networks import LogitsFunction, TokenNetwork
 from tokenformer.evaluation.requests import TextEncoder
+from tokenformer.trainer.loaded_model import loaded_model, tokenizer_of
 from tokenformer.trainer.stored_checkpoint import MODEL_CONFIG, StoredCheckpoint
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -83,21 +82,10 @@ def opened_model(source: ModelSource) -> Iterator[OpenedModel]:
 
 @contextmanager
 def _opened_checkpoint(source: ModelSource) -> Iterator[OpenedModel]:
-    from tokenformer.trainer.written_checkpoint import built_model, one_process
-
     stored = StoredCheckpoint(Path(source.model))
-    tokenizer = load_tokenizer(Path(source.tokenizer) if source.tokenizer else _tokenizer_of_run(stored.folder))
-    if tokenizer.vocabulary_size > stored.model_config.vocab_size:
-        raise UserError(
-            f"the tokenizer {tokenizer.folder} has {tokenizer.vocabulary_size} tokens, and the model {source.model} "
-            f"{stored.model_config.vocab_size}: give the model's own as --tokenizer"
-        )
-    with one_process() as context:
-        from tokenformer.trainer.restore import restore
-
-        dtype = source.torch_dtype(stored.dtype)
-        model = built_model(stored.model_config, dtype, context)
-        restore(model, None, None, stored.without_moments)
+    tokenizer = tokenizer_of(stored, Path(source.tokenizer) if source.tokenizer else None, "--tokenizer")
+    dtype = source.torch_dtype(stored.dtype)
+    with loaded_model(stored, dtype) as model:
         device = next(model.parameters()).device
 
         def logits(ids: torch.Tensor) -> torch.Tensor:
@@ -112,17 +100,6 @@ def _opened_checkpoint(source: ModelSource) -> Iterator[OpenedModel]:
             parameters=sum(parameter.numel() for parameter in model.parameters()),
             dtype=str(dtype).removeprefix("torch."),
         )
-
-
-def _tokenizer_of_run(checkpoint: Path) -> Path:
-    """That of the corpus on which the run of a checkpoint trains, by the config in the run's folder."""
-    config = checkpoint.resolve().parents[1] / "config.yaml"
-    if not config.is_file():
-        raise UserError(f"{checkpoint} lies in no run's folder, so its tokenizer is not known; give --tokenizer FOLDER")
-    folder = load_config(config).corpus_folder / "tokenizer"
-    if not folder.is_dir():
-        raise UserError(f"{folder}, the tokenizer that {config} names, is not there; give --tokenizer FOLDER")
-    return folder
 
 
 def _opened_hugging_face(source: ModelSource) -> OpenedModel:

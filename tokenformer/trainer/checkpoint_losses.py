@@ -1,19 +1,16 @@
 """What a stored checkpoint thinks of texts: the loss of each, for the measures `perplexity` and `loss_gap`."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-from tokenformer.config.loading import load_config
-from tokenformer.data.corpus import TOKENIZER_FOLDER
-from tokenformer.data.tokenizer import Tokenizer, load_tokenizer
+from tokenformer.data.tokenizer import Tokenizer
 from tokenformer.errors import UserError
+from tokenformer.trainer.loaded_model import loaded_model, tokenizer_of
 from tokenformer.trainer.stored_checkpoint import StoredCheckpoint
-from tokenformer.trainer.written_checkpoint import built_model, one_process
 
 TOKENS_AT_ONCE = 8192
 
@@ -35,28 +32,22 @@ class CheckpointLosses:
 
     def __init__(self, checkpoint: Path, tokenizer: Path | None = None):
         self.checkpoint = Path(checkpoint)
-        self.tokenizer_folder = Path(tokenizer) if tokenizer else _tokenizer_of_run(self.checkpoint)
         stored = StoredCheckpoint(self.checkpoint)
         self.context_length = stored.model_config.max_position_embeddings
-        self.tokenizer = load_tokenizer(self.tokenizer_folder)
-        needed, present = self.tokenizer.vocabulary_size, stored.model_config.vocab_size
-        if needed > present:
-            raise UserError(
-                f"the tokenizer {self.tokenizer_folder} has {needed} tokens, and the checkpoint {self.checkpoint} only "
-                f"{present}: give the one that it was trained with"
-            )
+        self.tokenizer = tokenizer_of(stored, tokenizer, "--reference-tokenizer")
 
     def __str__(self) -> str:
         return str(self.checkpoint)
 
     def __reduce__(self):
-        return (CheckpointLosses, (self.checkpoint, self.tokenizer_folder))
+        return (CheckpointLosses, (self.checkpoint, self.tokenizer.folder))
 
     def __call__(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Nats float64[n] and tokens int64[n] of n texts."""
         encoded = self.tokenizer.encode_batch(list(texts))
         nats = np.zeros(len(encoded))
-        with _filled_model(self.checkpoint) as model:
+        stored = StoredCheckpoint(self.checkpoint)
+        with loaded_model(stored, stored.dtype) as model:
             for windows in _batches(_windows(encoded, self.tokenizer, self.context_length)):
                 losses = self._losses(model, [tokens for _, tokens in windows])
                 np.add.at(nats, [text for text, _ in windows], losses)
@@ -100,33 +91,6 @@ def _batches(windows: list[Window]) -> Iterator[list[Window]]:
         batch.append(window)
     if batch:
         yield batch
-
-
-@contextmanager
-def _filled_model(checkpoint: Path) -> Iterator[torch.nn.Module]:
-    """The model in evaluation mode, and Nanotron's process group as long as it is used."""
-    stored = StoredCheckpoint(checkpoint)
-    with one_process() as context:
-        from tokenformer.trainer.restore import restore  # made of Nanotron, which must be repaired first
-
-        model = built_model(stored.model_config, stored.dtype, context)
-        restore(model, None, None, stored.__getitem__)
-        yield model.eval()
-
-
-def _tokenizer_of_run(checkpoint: Path) -> Path:
-    """Of the corpus that the checkpoint's run reads."""
-    config = checkpoint.resolve().parent.parent / "config.yaml"
-    if not config.is_file():
-        raise UserError(
-            f"{checkpoint} lies in no run's folder, so its tokenizer is not known: give --reference-tokenizer"
-        )
-    folder = load_config(config).corpus_folder / TOKENIZER_FOLDER
-    if not folder.is_dir():
-        raise UserError(
-            f"the tokenizer of {checkpoint} is not at {folder} any more: give it with --reference-tokenizer"
-        )
-    return folder
 
 
 def measure_of_models(
