@@ -18,10 +18,8 @@ from pathlib import Path
 import numpy as np
 from sklearn.model_selection import GroupKFold
 
-from benchmarks.rank_statistics import estimate, partial_spearman, resampled_rows, share_ascending, spearman
-from tokenformer.curriculum import MEASURES, score
-from tokenformer.curriculum.documents import analysed
-from tokenformer.curriculum.graded_text import (
+from benchmarks.measuring.rank_statistics import estimate, partial_spearman, resampled_rows, share_ascending, spearman
+from scripts.graded_text import (
     ONESTOP_LEVELS,
     GradedText,
     clear,
@@ -31,10 +29,12 @@ from tokenformer.curriculum.graded_text import (
     passages,
     spread_choice,
 )
-from tokenformer.curriculum.regressor import Regressor
-from tokenformer.data.bible import TRANSLATIONS
+from tokenformer.complexity import MEASURES, score
+from tokenformer.complexity.measures.regressor import Regressor
+from tokenformer.complexity.text.documents import analysed
+from tokenformer.corpora.bible import TRANSLATIONS
 from tokenformer.errors import MissingExtraError
-from tokenformer.trainer.checkpoint_losses import CheckpointLosses, measure_of_models
+from tokenformer.trainer.checkpoint.checkpoint_losses import CheckpointLosses, measure_of_models
 
 FOLDS = 5
 DOMAIN_PASSAGE_WORDS, MOST_DOMAIN_PASSAGES = 200, 100

@@ -22,10 +22,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.machine import device_name
-from tokenformer.curriculum import MEASURES
-from tokenformer.curriculum.scoring import default_measure
-from tokenformer.curriculum.surprisal import SURPRISAL, VOCABULARY_SURPRISAL
+from benchmarks.measuring.machine import device_name
+from tokenformer.complexity import MEASURES
+from tokenformer.complexity.measures.surprisal import SURPRISAL, VOCABULARY_SURPRISAL
+from tokenformer.complexity.scoring import default_measure
 from tokenformer.data.corpus_scoring import CorpusScoring, MeasureColumns, available_processes
 from tokenformer.data.reading import InputSource, read_documents
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.machine import device_name
+from benchmarks.measuring.machine import device_name
 from tokenformer.data.tokenizer import load_tokenizer, train_tokenizer
 from tokenformer.evaluation.huggingface_network import HuggingFaceNetwork
 from tokenformer.evaluation.networks import log_probabilities

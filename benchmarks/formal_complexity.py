@@ -11,10 +11,10 @@ import argparse
 
 import numpy as np
 
-from benchmarks.rank_statistics import spearman
-from tokenformer.curriculum import score
-from tokenformer.data.formal import LANGUAGES, formal_language
-from tokenformer.data.formal.sampling import Sample
+from benchmarks.measuring.rank_statistics import spearman
+from tokenformer.complexity import score
+from tokenformer.corpora.formal import LANGUAGES, formal_language
+from tokenformer.corpora.formal.sampling import Sample
 
 MEASURES = ("nesting_depth", "compression", "surprisal")
 PARAMETERS = {"equal_counts": {"repeats": 3, "largest": 20}}

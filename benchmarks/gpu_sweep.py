@@ -15,10 +15,10 @@ from pathlib import Path
 import torch
 
 from benchmarks import pattention as table
-from benchmarks.compared_layers import row_kernels
-from benchmarks.machine import results_folder
-from benchmarks.shapes import LARGE, SHAPES, Shape
-from benchmarks.stopwatch import PASSES, gpu_memory, gpu_milliseconds
+from benchmarks.measuring.compared_layers import row_kernels
+from benchmarks.measuring.machine import results_folder
+from benchmarks.measuring.shapes import LARGE, SHAPES, Shape
+from benchmarks.measuring.stopwatch import PASSES, gpu_memory, gpu_milliseconds
 from tokenformer.kernels import choose_backend, reference
 from tokenformer.kernels.triton_theta import RowTheta
 

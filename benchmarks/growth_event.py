@@ -75,16 +75,16 @@ class Watched:
 
 def measure(config: Path) -> dict:
     """Trains the run in this process."""
-    from tokenformer.trainer.bootstrap import bootstrap
+    from tokenformer.trainer.bridge.bootstrap import bootstrap
 
     bootstrap()
     from nanotron.trainer import DistributedTrainer
 
     from tokenformer.freed_memory import keep_freed_memory
-    from tokenformer.trainer.cpu_host import ensure_process_group
-    from tokenformer.trainer.prepared_run import PreparedRun
-    from tokenformer.trainer.resume import starting_point
-    from tokenformer.trainer.trainer import TokenformerTrainer, write_run_files
+    from tokenformer.trainer.bridge.cpu_host import ensure_process_group
+    from tokenformer.trainer.loop.trainer import TokenformerTrainer, write_run_files
+    from tokenformer.trainer.run.prepared_run import PreparedRun
+    from tokenformer.trainer.run.start import starting_point
 
     keep_freed_memory()
     ensure_process_group()

@@ -20,12 +20,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from benchmarks.compared_layers import LIMIT, absence_of_a_compiler, build, implementations
-from benchmarks.machine import device_name, machine, results_folder
-from benchmarks.ratio_plot import draw_ratios
-from benchmarks.roofline import CARDS, IMPLEMENTATIONS, predicted_ratio
-from benchmarks.shapes import SHAPES, Shape
-from benchmarks.stopwatch import (
+from benchmarks.measuring.compared_layers import LIMIT, absence_of_a_compiler, build, implementations
+from benchmarks.measuring.machine import device_name, machine, results_folder
+from benchmarks.measuring.ratio_plot import draw_ratios
+from benchmarks.measuring.shapes import SHAPES, Shape
+from benchmarks.measuring.stopwatch import (
     PASSES,
     Memory,
     Subject,
@@ -35,6 +34,7 @@ from benchmarks.stopwatch import (
     gpu_milliseconds,
     quantiles,
 )
+from benchmarks.roofline import CARDS, IMPLEMENTATIONS, predicted_ratio
 
 CPU_PRODUCT_FLOPS = 2.5e9  # of one matrix product, at most
 FEWEST_CPU_ROWS = 128

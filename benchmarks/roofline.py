@@ -10,7 +10,7 @@ the rates are what good libraries reach, not what data sheets say.
 import argparse
 from dataclasses import dataclass
 
-from benchmarks.shapes import SHAPES, Shape
+from benchmarks.measuring.shapes import SHAPES, Shape
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from benchmarks.step_clock import PHASES, StepClock
+from benchmarks.measuring.step_clock import PHASES, StepClock
 from tokenformer.data.prepare import PrepareOptions, prepare_corpus
 from tokenformer.data.reading import InputSource
 from tokenformer.model.config import TokenformerConfig
@@ -104,7 +104,7 @@ def measure_plain(block: dict, dtype: str) -> StepClock:
     import torch
     from torch.nn.parallel import DistributedDataParallel
 
-    from benchmarks.plain_tokenformer import PlainTokenformer
+    from benchmarks.measuring.plain_tokenformer import PlainTokenformer
 
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     torch.manual_seed(0)
@@ -130,15 +130,15 @@ def measure_plain(block: dict, dtype: str) -> StepClock:
 
 def measure_nanotron(config: Path) -> StepClock:
     """Trains a run in this process, as `tokenformer train` does."""
-    from tokenformer.trainer.bootstrap import bootstrap
+    from tokenformer.trainer.bridge.bootstrap import bootstrap
 
     bootstrap()
     import nanotron.trainer as nanotron_trainer
     from nanotron.parallel.pipeline_parallel.engine import PipelineEngine
 
-    from tokenformer.trainer.prepared_run import PreparedRun
-    from tokenformer.trainer.resume import starting_point
-    from tokenformer.trainer.trainer import TokenformerTrainer, train
+    from tokenformer.trainer.loop.trainer import TokenformerTrainer, train
+    from tokenformer.trainer.run.prepared_run import PreparedRun
+    from tokenformer.trainer.run.start import starting_point
 
     clock = StepClock()
     PipelineEngine.forward = clock.timed("forward", PipelineEngine.forward)

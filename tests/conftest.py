@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.support.places import REPOSITORY
+
 # Without a GPU, Triton's kernels run in its interpreter. It must be asked before triton is imported, by whomever.
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
-
-REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="session")

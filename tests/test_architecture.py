@@ -4,40 +4,44 @@ import ast
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+from tests.support.places import REPOSITORY
+
 LONGEST_FILE = 420
+MOST_FILES = 16
 # Words of a name that say nothing about what is inside.
 EMPTY_NAMES = {"util", "utils", "helper", "helpers", "misc", "common", "manager", "managers"}
-# A folder (or module) of the package, and what it may import of the others; `model.config` is pure.
-MAY_IMPORT = {
-    "errors": set(),
-    "freed_memory": set(),
-    "kernels": set(),
-    "config": {"errors"},
-    "curriculum": {"errors"},
-    "data": {"errors", "curriculum", "freed_memory"},
-    "growth": {"errors", "config", "model.config"},
-    "model": {"errors", "config", "kernels"},
-    "evaluation": {"errors", "config", "data"},
-    "experiments": {"errors", "curriculum", "data"},
-    "trainer": {"errors", "config", "curriculum", "data", "evaluation", "freed_memory", "growth", "kernels", "model"},
-    "conversion": {"errors", "config", "data", "experiments", "growth", "hf", "model", "trainer"},
-    "harness": {"errors", "config", "data", "evaluation", "trainer", "__init__"},
-    "hf": set(),
-    "cli": {"errors", "config", "conversion", "data", "evaluation", "experiments", "harness", "trainer"},
-    "layer": {"kernels"},
-    "__init__": {"layer"},
-    "__main__": {"cli"},
-}
+
+
+def _law() -> dict[str, set[str]]:
+    """Folder -> the other folders that it may import, as the table of docs/architecture.md says."""
+    page = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([\w/.]+)` \|[^|]*\|([^|]*)\|$", page, flags=re.MULTILINE)
+    return {folder: set(re.findall(r"`([\w/.]+)`", allowed)) for folder, allowed in rows}
+
+
+MAY_IMPORT = _law()
 # They import one another relatively, since a copy of them lies in every export.
 COPIED_INTO_EXPORTS = {"configuration_tokenformer", "layers_tokenformer", "modeling_tokenformer"}
 MAKE_NANOTRON_MODULES = {"model", "trainer"}
-WITHOUT_NANOTRON = ("growth", "curriculum", "data", "config", "evaluation", "experiments", "kernels", "hf")
+WITHOUT_NANOTRON = (
+    "growth",
+    "complexity",
+    "curriculum",
+    "data",
+    "corpora",
+    "config",
+    "evaluation",
+    "reports",
+    "run_folder",
+    "kernels",
+    "hf",
+)
 
 
 def package_files() -> Iterator[tuple[str, Path]]:
@@ -52,7 +56,10 @@ FILES = dict(package_files())
 
 
 def folder_of(module: str) -> str:
-    return module.partition(".")[0]
+    """The longest row of the law that holds for a module: `trainer/loop` for "trainer.loop.launch"."""
+    path = module.replace(".", "/").removesuffix("/__init__")
+    rows = [row for row in MAY_IMPORT if f"{path}/".startswith(f"{row.replace('.', '/')}/")]
+    return max(rows, key=len, default=path)
 
 
 def imports_of(tree: ast.AST) -> Iterator[str]:
@@ -74,7 +81,21 @@ def own_imports(module: str) -> set[str]:
         top, _, inner = name.partition(".")
         if top == "tokenformer":
             found |= {candidate for candidate in (inner, f"{inner}.__init__".lstrip(".")) if candidate in FILES}
-    return found
+    # `from package import module` imports the module; the package's own names are not asked for.
+    return {name for name in found if not name.endswith("__init__") or asks_for_names_of(module, name)}
+
+
+def asks_for_names_of(module: str, package: str) -> bool:
+    """Whether a module takes from a package's `__init__` more than modules of the package."""
+    dotted = f"tokenformer.{package}".removesuffix(".__init__")
+    inside = dotted.removeprefix("tokenformer").lstrip(".")
+    for node in ast.walk(ast.parse(FILES[module].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module == dotted:
+            if any(f"{inside}.{alias.name}".lstrip(".") not in FILES for alias in node.names):
+                return True
+        elif isinstance(node, ast.Import) and dotted in [alias.name for alias in node.names]:
+            return True
+    return False
 
 
 def foreign_imports(module: str) -> set[str]:
@@ -82,15 +103,47 @@ def foreign_imports(module: str) -> set[str]:
     return {name.partition(".")[0] for name in imports_of(tree)} - {"tokenformer"}
 
 
-@pytest.mark.parametrize("module", FILES)
+PUBLIC = {"__init__", "__main__"}
+"""The package's own module, which knows its version, and the one that starts the command line."""
+
+
+def test_every_folder_has_a_row_in_the_law():
+    assert {folder_of(module) for module in FILES} - PUBLIC == set(MAY_IMPORT)
+
+
+def test_the_law_has_no_arrow_back_up():
+    """A row names only rows above it, but for the parts of one folder."""
+    seen: set[str] = set()
+    for folder, allowed in MAY_IMPORT.items():
+        assert allowed <= seen, folder
+        seen.add(folder)
+
+
+@pytest.mark.parametrize("module", [module for module in FILES if module not in PUBLIC])
 def test_a_module_imports_only_what_its_folder_may(module):
     allowed = MAY_IMPORT[folder_of(module)]
-    others = {other for other in own_imports(module) if folder_of(other) not in (folder_of(module), "__init__")}
-    assert {other for other in others if other not in allowed and folder_of(other) not in allowed} == set()
+    others = {folder_of(other) for other in own_imports(module)} - {folder_of(module)} - PUBLIC
+    inside = {"model.config"} if "model" in allowed | {folder_of(module)} else set()
+    assert others - allowed - inside == set()
+
+
+def test_no_module_imports_itself_through_others():
+    imports = {module: own_imports(module) for module in FILES}
+    finished: set[str] = set()
+
+    def follow(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, " -> ".join([*path[path.index(module) :], module])
+        if module not in finished:
+            for other in sorted(imports[module]):
+                follow(other, (*path, module))
+            finished.add(module)
+
+    for module in FILES:
+        follow(module, ())
 
 
 def test_nanotron_is_imported_by_the_trainer_and_the_model_alone():
-    importers = {folder_of(module) for module in FILES if "nanotron" in foreign_imports(module)}
+    importers = {module.partition(".")[0] for module in FILES if "nanotron" in foreign_imports(module)}
     assert importers == MAKE_NANOTRON_MODULES
 
 
@@ -166,7 +219,6 @@ def test_no_file_names_a_path_of_one_machine():
     assert found == []
 
 
-def test_every_test_file_has_a_name_of_its_own():
-    """Without packages among the tests, two files of one name would be one module."""
-    names = [path.name for path in project_files(".py") if path.name.startswith("test_")]
-    assert sorted(names) == sorted(set(names))
+def test_no_folder_is_crowded():
+    files = Counter(path.parent for path in project_files(".py") if "tests" not in path.parts)
+    assert {folder.name: n for folder, n in files.items() if n > MOST_FILES} == {}

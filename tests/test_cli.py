@@ -91,7 +91,7 @@ def test_a_mistake_of_ours_is_not_hidden(monkeypatch):
     def broken():
         raise ZeroDivisionError
 
-    monkeypatch.setattr("tokenformer.trainer.doctor.findings", broken)
+    monkeypatch.setattr("tokenformer.doctor.findings", broken)
     with pytest.raises(ZeroDivisionError):
         cli.main(["doctor"])
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+from tests.support.places import REPOSITORY
+
 PACKAGES = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["setuptools"]
 OPTIONAL = [
     *("triton", "flash_attn", "wandb", "accelerate", "matplotlib", "pandas", "transformers", "datatrove"),
@@ -24,17 +25,17 @@ NEED_NANOTRON = {
     "tokenformer.model.model",
     "tokenformer.model.pattention",
     "tokenformer.model.tensor_parallel",
-    "tokenformer.trainer.dataloader",
-    "tokenformer.trainer.live_growth",
-    "tokenformer.trainer.loss_recorder",
-    "tokenformer.trainer.restore",
-    "tokenformer.trainer.new_elements",
-    "tokenformer.trainer.live_state",
-    "tokenformer.trainer.growth_memory",
-    "tokenformer.trainer.live_evaluation",
-    "tokenformer.trainer.parameter_groups",
-    "tokenformer.trainer.trainer",
-    "tokenformer.trainer.validation",
+    "tokenformer.trainer.loop.batches",
+    "tokenformer.trainer.growing.live",
+    "tokenformer.trainer.loop.loss_recorder",
+    "tokenformer.trainer.checkpoint.restore",
+    "tokenformer.trainer.growing.new_elements",
+    "tokenformer.trainer.growing.live_state",
+    "tokenformer.trainer.growing.memory",
+    "tokenformer.trainer.loop.live_evaluation",
+    "tokenformer.trainer.bridge.parameter_groups",
+    "tokenformer.trainer.loop.trainer",
+    "tokenformer.trainer.loop.validation",
 }
 NEED_TRITON = {"tokenformer.kernels.triton_rows"}
 NEED_TRANSFORMERS = {
@@ -42,7 +43,7 @@ NEED_TRANSFORMERS = {
     "tokenformer.hf.layers_tokenformer",
     "tokenformer.hf.modeling_tokenformer",
 }
-NEED_LM_EVAL = {"tokenformer.harness.language_model"}
+NEED_LM_EVAL = {"tokenformer.evaluation.runners.lm_eval_model"}
 
 
 def folder_of(package: str) -> Path:
@@ -174,7 +175,7 @@ def test_without_lm_eval_the_module_made_of_it_names_the_extra(tmp_path):
 import sys
 sys.modules["lm_eval"] = None
 try:
-    import tokenformer.harness.language_model
+    import tokenformer.evaluation.runners.lm_eval_model
 except ImportError as error:
     print(error)
 """

@@ -10,8 +10,8 @@ from tokenformer.curriculum import ORDERINGS
 from tokenformer.data.corpus import PreparedCorpus
 from tokenformer.errors import UserError
 from tokenformer.model.flops import tokenformer_size
-from tokenformer.trainer import plan_table
-from tokenformer.trainer.prepared_run import PreparedRun
+from tokenformer.trainer.run import plan_table
+from tokenformer.trainer.run.prepared_run import PreparedRun
 
 STEPS, SAMPLES, LENGTH = 60, 4, 16
 SIZES = {"vocab_size": 300, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}

@@ -2,13 +2,12 @@
 
 import re
 import shlex
-from pathlib import Path
 
 import pytest
 
+from tests.support.places import REPOSITORY
 from tokenformer import cli
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 MAKEFILE = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
 OURS = re.compile(r"(\w+=\S+ )*(\S+/)?(tokenformer|make|torchrun|python\S* -m tokenformer)( |$)")

@@ -7,7 +7,7 @@ __all__ = ["Pattention"]
 def __getattr__(name: str):
     """`Pattention` is imported when it is asked for, so that `import tokenformer` does not wait for torch."""
     if name == "Pattention":
-        from tokenformer.layer import Pattention
+        from tokenformer.model.layer import Pattention
 
         return Pattention
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,14 +12,14 @@ from tokenformer.errors import UserError
 
 
 def corpus(arguments: argparse.Namespace) -> None:
-    from tokenformer.data import write_corpus
+    from tokenformer.corpora import write_corpus
 
     write_corpus(arguments.name, arguments.output)
 
 
 def formal_corpus(arguments: argparse.Namespace) -> None:
-    from tokenformer.data import write_corpus
-    from tokenformer.data.formal.corpus import parsed_parameters
+    from tokenformer.corpora import write_corpus
+    from tokenformer.corpora.formal.corpus import parsed_parameters
 
     write_corpus(
         "formal",
@@ -34,7 +34,7 @@ def formal_corpus(arguments: argparse.Namespace) -> None:
 
 
 def code_corpus(arguments: argparse.Namespace) -> None:
-    from tokenformer.data import write_corpus
+    from tokenformer.corpora import write_corpus
 
     write_corpus(
         "code",
@@ -78,11 +78,11 @@ def prepare(arguments: argparse.Namespace) -> None:
 
 def score(arguments: argparse.Namespace) -> None:
     from tokenformer.data.text_collection import of_prepared_corpus, open_collection
-    from tokenformer.experiments.complexity_report import ScoreOptions, report_complexity
+    from tokenformer.reports.complexity_report import ScoreOptions, report_complexity
 
     run = None
     if len(arguments.texts) == 1 and arguments.texts[0].endswith((".yaml", ".yml")):
-        from tokenformer.trainer.prepared_run import PreparedRun
+        from tokenformer.trainer.run.prepared_run import PreparedRun
 
         run = PreparedRun.from_file(Path(arguments.texts[0]), arguments.set)
     collection = (
@@ -100,27 +100,27 @@ def _measure(arguments: argparse.Namespace) -> tuple[str | None, dict]:
     """The complexity measure asked for, and its parameters; trained models are the only ones."""
     if arguments.reference is None and arguments.weak is None:
         return arguments.measure, {}
-    from tokenformer.trainer.checkpoint_losses import measure_of_models
+    from tokenformer.trainer.checkpoint.checkpoint_losses import measure_of_models
 
     return measure_of_models(arguments.measure, arguments.reference, arguments.weak, arguments.reference_tokenizer)
 
 
 def plan(arguments: argparse.Namespace) -> None:
-    from tokenformer.trainer.plan_table import plan_table
-    from tokenformer.trainer.prepared_run import PreparedRun
+    from tokenformer.trainer.run.plan_table import plan_table
+    from tokenformer.trainer.run.prepared_run import PreparedRun
 
     print(plan_table(PreparedRun.from_file(arguments.config, arguments.set)))
 
 
 def train(arguments: argparse.Namespace) -> None:
-    from tokenformer.trainer.launch import train_from_file
+    from tokenformer.trainer.loop.launch import train_from_file
 
     train_from_file(arguments.config, arguments.set)
 
 
 def report(arguments: argparse.Namespace) -> None:
     from tokenformer.evaluation.baselines import ensure_baselines
-    from tokenformer.experiments.report import write_report
+    from tokenformer.reports.report import write_report
 
     ensure_baselines(arguments.run)
     print(write_report(arguments.run))
@@ -151,7 +151,7 @@ def export(arguments: argparse.Namespace) -> None:
 
 
 def grow(arguments: argparse.Namespace) -> None:
-    from tokenformer.trainer.offline_growth import OfflineGrowth, grow_checkpoint
+    from tokenformer.trainer.growing.offline import OfflineGrowth, grow_checkpoint
 
     growth = OfflineGrowth(
         source=arguments.checkpoint,
@@ -167,8 +167,9 @@ def grow(arguments: argparse.Namespace) -> None:
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
-    from tokenformer.harness import evaluate as evaluation
-    from tokenformer.harness.opened_model import ModelSource
+    from tokenformer.evaluation.runners import evaluate as evaluation
+    from tokenformer.evaluation.runners.batch_size import parse_batch_size
+    from tokenformer.evaluation.runners.opened_model import ModelSource
 
     source = ModelSource(
         model=arguments.model,
@@ -183,7 +184,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
         tasks=tuple(name for names in arguments.tasks for name in names.split(",")),
         data=arguments.data,
         fast=arguments.fast,
-        batch_size=evaluation.parse_batch_size(arguments.batch_size),
+        batch_size=parse_batch_size(arguments.batch_size),
         task_folder=arguments.include_path,
     )
     results = evaluation.evaluate(options)
@@ -193,7 +194,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
 
 
 def doctor(arguments: argparse.Namespace) -> None:
-    from tokenformer.trainer.doctor import findings
+    from tokenformer.doctor import findings
 
     for name, value in findings():
         print(f"{name:<22} {value}")

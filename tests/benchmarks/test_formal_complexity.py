@@ -2,7 +2,7 @@
 
 import pytest
 
-from tokenformer.data.formal import LANGUAGES
+from tokenformer.corpora.formal import LANGUAGES
 
 
 def test_a_row_for_each_language_and_dyck_by_its_nesting(capsys):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.shapes import Shape
+from benchmarks.measuring.shapes import Shape
 
 pytest.importorskip("triton")
 

@@ -8,11 +8,11 @@ import sys
 import pytest
 import torch
 
-from benchmarks import compared_layers
-from benchmarks.compared_layers import LIMIT, OURS, build, implementations, is_swiglu
+from benchmarks.measuring import compared_layers
+from benchmarks.measuring.compared_layers import LIMIT, OURS, build, implementations, is_swiglu
+from benchmarks.measuring.shapes import SHAPES, Shape
+from benchmarks.measuring.stopwatch import LiveTensors, quantiles
 from benchmarks.pattention import measure_shape, rows_for_a_cpu, write_results
-from benchmarks.shapes import SHAPES, Shape
-from benchmarks.stopwatch import LiveTensors, quantiles
 from tokenformer.kernels import reference
 
 SHAPE = Shape("tiny", 96, 16, 64)

@@ -8,7 +8,7 @@ pytest.importorskip("scipy")
 
 from scipy.stats import spearmanr
 
-from benchmarks.rank_statistics import estimate, partial_spearman, resampled_rows, share_ascending, spearman
+from benchmarks.measuring.rank_statistics import estimate, partial_spearman, resampled_rows, share_ascending, spearman
 
 values = arrays(np.float64, 30, elements=st.integers(-5, 5).map(float))
 

@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
+from benchmarks.measuring.shapes import LARGE, SHAPES, Shape
 from benchmarks.roofline import CARDS, IMPLEMENTATIONS, floor_microseconds, predicted_microseconds, predicted_ratio
 from benchmarks.roofline import saved_mebibytes as saved
-from benchmarks.shapes import LARGE, SHAPES, Shape
 
 EAGER, ROWS, RECOMPUTE, SWIGLU = IMPLEMENTATIONS.values()
 # GFLOP forward, then microseconds: floor, eager, row kernels, with recomputation; MiB saved: row kernels, eager.

@@ -19,7 +19,7 @@ from tokenformer.errors import UserError
 from tokenformer.growth import OPERATORS, TRIGGERS
 from tokenformer.growth.policy import growth_policy
 from tokenformer.model.config import TokenformerConfig
-from tokenformer.trainer.model_config import model_config_from
+from tokenformer.trainer.bridge.model_config import model_config_from
 
 NAME = "run.yaml"
 LETTERS = string.ascii_lowercase + string.digits + "_-"

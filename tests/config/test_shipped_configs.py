@@ -5,20 +5,20 @@ import dataclasses
 import re
 import typing
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from tests.support.places import REPOSITORY
 from tokenformer.config.loading import load_config
 from tokenformer.config.sections import RunConfig
 from tokenformer.curriculum import ORDERINGS, SELECTIONS
 from tokenformer.growth.policy import growth_policy
 from tokenformer.model.config import TokenformerConfig
-from tokenformer.trainer.model_config import model_config_from
+from tokenformer.trainer.bridge.model_config import model_config_from
 
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+CONFIGS = REPOSITORY / "configs"
 SPECIAL_TOKENS = {"bos_token_id", "eos_token_id", "pad_token_id"}
 
 

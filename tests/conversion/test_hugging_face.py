@@ -5,14 +5,14 @@ import shutil
 
 import pytest
 import torch
-from random_checkpoints import llama_config, tokenformer_config, trained_states, write_random_checkpoint
 
+from tests.support.random_checkpoints import llama_config, tokenformer_config, trained_states, write_random_checkpoint
 from tokenformer.cli import main
 from tokenformer.conversion import hugging_face
 from tokenformer.conversion.export import export_checkpoint
 from tokenformer.data.tokenizer import train_tokenizer
 from tokenformer.errors import UserError
-from tokenformer.trainer.stored_checkpoint import StoredCheckpoint
+from tokenformer.trainer.checkpoint.stored import StoredCheckpoint
 
 transformers = pytest.importorskip("transformers", reason="the extra [export] is not here")
 CONFIGS = {

@@ -18,8 +18,8 @@ from tokenformer import cli
 from tokenformer.conversion import official
 from tokenformer.errors import UserError
 from tokenformer.model.config import TokenformerConfig
-from tokenformer.trainer.checkpoint import read_growth
-from tokenformer.trainer.written_checkpoint import one_process
+from tokenformer.trainer.checkpoint.records import read_growth
+from tokenformer.trainer.checkpoint.written import one_process
 
 LAYERS, HIDDEN, HEADS, VOCABULARY = 2, 32, 2, 50
 MODULES = ("attention.query", "attention.key", "attention.value", "attention.proj", "mlp")

@@ -1,10 +1,10 @@
 """What docs/curriculum.md shows is what there is."""
 
 import re
-from pathlib import Path
 
 import yaml
 
+from tests.support.places import REPOSITORY
 from tokenformer.config.building import build
 from tokenformer.config.sections import Curriculum
 from tokenformer.curriculum import ORDERINGS, SELECTIONS
@@ -14,7 +14,7 @@ from tokenformer.curriculum.mixture import Mixture
 from tokenformer.curriculum.orderings import ordering_parameters
 from tokenformer.curriculum.selections import selection_from
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "curriculum.md").read_text(encoding="utf-8")
+PAGE = (REPOSITORY / "docs" / "curriculum.md").read_text(encoding="utf-8")
 
 
 def test_its_example_is_a_curriculum():

@@ -7,7 +7,7 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
-import tokenformer.curriculum
+import tokenformer.complexity
 
 
 def characters_per_word(texts: list[str]) -> np.ndarray:
@@ -17,14 +17,14 @@ def characters_per_word(texts: list[str]) -> np.ndarray:
 @pytest.fixture
 def stand_in_measure(monkeypatch):
     """The measure "surprisal", for tests of everything but the scores: it gives characters per word, at once."""
-    scoring = ModuleType("tokenformer.curriculum.scoring")
+    scoring = ModuleType("tokenformer.complexity.scoring")
     scoring.characters_per_word = characters_per_word
     scorer = SimpleNamespace(on=lambda documents: characters_per_word(documents.texts))
     scoring.find_measure = lambda name: SimpleNamespace(fit=lambda texts, language: scorer)
     scoring.scorer = scorer
-    monkeypatch.setitem(sys.modules, "tokenformer.curriculum.scoring", scoring)
+    monkeypatch.setitem(sys.modules, "tokenformer.complexity.scoring", scoring)
     measures = {"surprisal": SimpleNamespace(unit="characters per word")}
-    monkeypatch.setattr(tokenformer.curriculum, "MEASURES", measures, raising=False)
+    monkeypatch.setattr(tokenformer.complexity, "MEASURES", measures, raising=False)
     return scoring
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tokenformer.curriculum.scoring import find_measure
+from tests.support.places import REPOSITORY
+from tokenformer.complexity.scoring import find_measure
 from tokenformer.data.corpus_scoring import FEW_CHUNKS, CorpusScoring, MeasureColumns, chunked
 from tokenformer.errors import UserError
 
@@ -138,7 +139,7 @@ def run_until_killed(folder: Path, processes: int) -> None:
         import os, signal, sys
         from pathlib import Path
         sys.path.insert(0, sys.argv[1])
-        from test_corpus_scoring import TEXTS, scoring
+        from tests.data.test_corpus_scoring import TEXTS, scoring
 
         done = 0
         def advance(characters):
@@ -150,7 +151,7 @@ def run_until_killed(folder: Path, processes: int) -> None:
         scoring(folder / "kept", folder / "log", int(sys.argv[3])).score(TEXTS, advance)
         """
     )
-    command = [sys.executable, "-c", script, str(Path(__file__).parent), str(folder), str(processes)]
+    command = [sys.executable, "-c", script, str(REPOSITORY), str(folder), str(processes)]
     assert subprocess.run(command).returncode == -signal.SIGKILL
 
 

@@ -290,7 +290,7 @@ def test_rows_without_the_field_are_explained(stand_in_measure, tmp_path):
 
 def test_the_registered_measures_can_be_used(two_sources, tmp_path):
     """With the real scoring: the interface between the two packages holds."""
-    curriculum = pytest.importorskip("tokenformer.curriculum")
+    curriculum = pytest.importorskip("tokenformer.complexity")
     report = prepare_corpus(options_for(two_sources, tmp_path / "out"))
     corpus = PreparedCorpus.open(tmp_path / "out")
     assert corpus.measure_unit == curriculum.MEASURES["surprisal"].unit == report["complexity"]["unit"]

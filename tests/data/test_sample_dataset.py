@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 from tokenformer.data.sample_dataset import SampleDataset
-from tokenformer.data.shards import ShardWriter, TokenShards
+from tokenformer.data.token_shards import ShardWriter, TokenShards
 
 END = 0
 

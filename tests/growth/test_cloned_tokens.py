@@ -4,9 +4,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plain_models import grown, logits, random_parameters, tokenformer_config
-from plain_training import training
 
+from tests.support.growth.plain_models import grown, logits, random_parameters, tokenformer_config
+from tests.support.growth.plain_training import training
 from tokenformer.errors import UserError
 from tokenformer.growth.append_tokens import AppendTokens
 from tokenformer.growth.pattention_parameter import PattentionParameter

@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from simulated_run import SimulatedRun, policies, simulated_runs, singles, train, triggers
 
+from tests.support.growth.simulated_run import SimulatedRun, policies, simulated_runs, singles, train, triggers
 from tokenformer.errors import UserError
 from tokenformer.growth.append_tokens import AppendTokens
 from tokenformer.growth.policy import GrowthPolicy

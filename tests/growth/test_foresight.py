@@ -2,8 +2,8 @@
 
 import pytest
 from hypothesis import given, settings
-from simulated_run import SimulatedRun, complexities, policies, schedules, simulated_runs, train
 
+from tests.support.growth.simulated_run import SimulatedRun, complexities, policies, schedules, simulated_runs, train
 from tokenformer.growth.append_tokens import AppendTokens
 from tokenformer.growth.foresight import PlannedRun, expected_events
 from tokenformer.growth.policy import GrowthPolicy

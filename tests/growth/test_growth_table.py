@@ -1,9 +1,9 @@
 """The table in the documentation of growth is the measured one, and operators tell the truth about themselves."""
 
 import pytest
-from growth_table import END, ROUNDING, ROWS, START, Row, page, with_table
-from live_layouts import LIVE_LAYOUTS
 
+from tests.support.growth.growth_table import END, ROUNDING, ROWS, START, Row, page, with_table
+from tests.support.live_layouts import LIVE_LAYOUTS
 from tokenformer.growth import OPERATORS
 
 
@@ -26,7 +26,7 @@ def test_what_is_tested_live_has_a_row():
 
 
 def test_the_page_shows_the_table_that_is_measured():
-    """If not: PYTHONPATH=tests python tests/growth/growth_table.py"""
+    """If not: python -m tests.support.growth.growth_table"""
     text = page().read_text(encoding="utf-8")
     assert text.count(START) == text.count(END) == 1
     assert text == with_table(text)

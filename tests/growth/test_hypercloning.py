@@ -11,7 +11,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plain_models import (
+
+from tests.support.growth.plain_models import (
     EMBEDDING,
     HEAD,
     LlamaConfig,
@@ -21,7 +22,6 @@ from plain_models import (
     random_parameters,
     tokenformer_config,
 )
-
 from tokenformer.config.sections import Growth
 from tokenformer.errors import UserError
 from tokenformer.growth.append_tokens import AppendTokens

@@ -4,8 +4,9 @@ import json
 
 import pytest
 import torch
-from clone_recordings import DIGESTS, DRAWING, GRID, NOISY, VALUES_KEPT, digest, spread_values
 from safetensors.torch import load_file
+
+from tests.support.growth.clone_recordings import DIGESTS, DRAWING, GRID, NOISY, VALUES_KEPT, digest, spread_values
 
 GOLDEN = json.loads(DIGESTS.read_text(encoding="utf-8"))
 GOLDEN_VALUES = load_file(VALUES_KEPT)

@@ -4,9 +4,17 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plain_models import EMBEDDING, HEAD, LlamaConfig, grown, of_sources, random_parameters, tokenformer_config
-from plain_training import gradients, next_batch, training
 
+from tests.support.growth.plain_models import (
+    EMBEDDING,
+    HEAD,
+    LlamaConfig,
+    grown,
+    of_sources,
+    random_parameters,
+    tokenformer_config,
+)
+from tests.support.growth.plain_training import gradients, next_batch, training
 from tokenformer.growth.hypercloning import HyperCloning
 from tokenformer.model.config import LayerTokens, TokenSegment
 

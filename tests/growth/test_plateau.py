@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from simulated_run import plateaus, policies, simulated_runs, train
 
+from tests.support.growth.simulated_run import plateaus, policies, simulated_runs, train
 from tokenformer.errors import UserError
 from tokenformer.growth.append_tokens import AppendTokens
 from tokenformer.growth.policy import GrowthPolicy

@@ -4,8 +4,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plain_models import LlamaConfig, grown, logits, parameter_names, random_parameters, tokenformer_config
 
+from tests.support.growth.plain_models import (
+    LlamaConfig,
+    grown,
+    logits,
+    parameter_names,
+    random_parameters,
+    tokenformer_config,
+)
 from tokenformer.errors import UserError
 from tokenformer.growth.append_tokens import AppendTokens
 from tokenformer.growth.stack_layers import GrownLayer, StackLayers

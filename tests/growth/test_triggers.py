@@ -6,8 +6,8 @@ import dataclasses
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from simulated_run import complexities, schedules
 
+from tests.support.growth.simulated_run import complexities, schedules
 from tokenformer.errors import UserError
 from tokenformer.growth.triggers import ComplexityTrigger, LossHistory, Progress, ScheduleTrigger
 

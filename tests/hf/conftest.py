@@ -11,14 +11,21 @@ from pathlib import Path
 
 import pytest
 import torch
-from random_checkpoints import VOCABULARY, llama_config, tokenformer_config, trained_states, write_random_checkpoint
 from safetensors.torch import save_file
 
+from tests.support.places import REPOSITORY
+from tests.support.random_checkpoints import (
+    VOCABULARY,
+    llama_config,
+    tokenformer_config,
+    trained_states,
+    write_random_checkpoint,
+)
 from tokenformer.conversion.export import export_checkpoint
 from tokenformer.data.tokenizer import train_tokenizer
 from tokenformer.model.config import LayerTokens, TokenSegment
 
-TRANSFORMERS_4 = Path(__file__).resolve().parents[2] / ".venv" / "transformers-4"
+TRANSFORMERS_4 = REPOSITORY / ".venv" / "transformers-4"
 SEGMENTS = [TokenSegment(10, 3.0), TokenSegment(6, 2.4)]
 CONFIGS = {
     "tokenformer": lambda: tokenformer_config(
@@ -83,7 +90,7 @@ def checked(exports, tmp_path_factory) -> Callable[[str], dict[str, str]]:
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "PYTHON"))}
         environment |= {"HF_MODULES_CACHE": str(folder / "modules"), "HF_HUB_CACHE": str(exports / "hub")}
         environment |= {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "HF_HOME": str(folder / "home")}
-        script = Path(__file__).with_name("isolated_checks.py")
+        script = REPOSITORY / "tests" / "support" / "isolated_checks.py"
         arguments = [exports, folder / "results.json", *([TRANSFORMERS_4] if version == "4" else [])]
         subprocess.run([sys.executable, "-I", script, *arguments], check=True, env=environment, cwd=folder)
         return json.loads((folder / "results.json").read_text())

@@ -1,7 +1,8 @@
 """Exports load, compute, generate and finetune where this package is not installed, in transformers 4.51.3 and 5."""
 
 import pytest
-from isolated_checks import CHECKS
+
+from tests.support.isolated_checks import CHECKS
 
 
 @pytest.mark.parametrize("version", ["4", "5"])

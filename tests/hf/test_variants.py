@@ -2,8 +2,14 @@
 
 import pytest
 import torch
-from random_checkpoints import VOCABULARY, llama_config, tokenformer_config, trained_states, write_random_checkpoint
 
+from tests.support.random_checkpoints import (
+    VOCABULARY,
+    llama_config,
+    tokenformer_config,
+    trained_states,
+    write_random_checkpoint,
+)
 from tokenformer.conversion.export import export_checkpoint
 from tokenformer.conversion.formats import FORMATS
 from tokenformer.data.tokenizer import train_tokenizer

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from comparison import FORMS
+
+from tests.support.kernel_comparison import FORMS
 
 pytest.importorskip("triton")
 
@@ -59,7 +60,7 @@ def test_the_table_has_a_line_for_each(gate):
 
 
 def test_the_gate_finds_every_fault(repository):
-    result = run(repository, "tests/kernels/aot_offenders.py")
+    result = run(repository, "tests/support/programs/aot_offenders.py")
     assert result.returncode == 0, result.stderr
     found = json.loads(result.stdout)
     assert found.pop("none") == []

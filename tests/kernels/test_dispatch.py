@@ -7,8 +7,8 @@ import warnings
 
 import pytest
 import torch
-from comparison import random_inputs
 
+from tests.support.kernel_comparison import random_inputs
 from tokenformer.kernels import BACKENDS, choose_backend, dispatch, pattention, triton_probe
 from tokenformer.kernels.triton_probe import triton_obstacle
 

@@ -4,10 +4,10 @@ import functools
 
 import pytest
 import torch
-from comparison import random_inputs, results
 from torch._dynamo.testing import CompileCounterWithBackend
 from torch.utils.checkpoint import CheckpointPolicy, checkpoint, create_selective_checkpoint_contexts
 
+from tests.support.kernel_comparison import random_inputs, results
 from tokenformer.kernels import reference
 
 pytest.importorskip("triton")

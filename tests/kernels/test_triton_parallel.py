@@ -7,8 +7,8 @@ import pytest
 import torch
 import torch.distributed
 import torch.multiprocessing
-from comparison import FORMS, random_inputs, results
 
+from tests.support.kernel_comparison import FORMS, random_inputs, results
 from tokenformer.kernels import reference
 
 pytest.importorskip("triton")

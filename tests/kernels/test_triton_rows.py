@@ -6,8 +6,9 @@ import math
 
 import pytest
 import torch
-from comparison import FORMS
 from torch.nn import functional
+
+from tests.support.kernel_comparison import FORMS
 
 pytest.importorskip("triton")
 

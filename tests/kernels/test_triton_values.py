@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from comparison import FORMS, QUANTITIES, error, random_inputs, results
 
+from tests.support.kernel_comparison import FORMS, QUANTITIES, error, random_inputs, results
 from tokenformer.kernels import reference
 
 pytest.importorskip("triton")

@@ -32,7 +32,7 @@ def tokenformer_config() -> Callable[..., TokenformerConfig]:
 def parallel_context():
     """Nanotron's, with one process. Neither its process group nor the launch variables are left behind."""
     from tokenformer.trainer import bootstrap
-    from tokenformer.trainer.cpu_host import ensure_process_group
+    from tokenformer.trainer.bridge.cpu_host import ensure_process_group
 
     bootstrap()
     from nanotron.parallel import ParallelContext

@@ -112,6 +112,6 @@ def test_growth_costs_what_its_parameters_cost(tokenformer_config, build, batch)
 
 def test_a_size_for_every_model_type():
     from tokenformer.model.flops import SIZES
-    from tokenformer.trainer.model_config import MODEL_CONFIGS
+    from tokenformer.trainer.bridge.model_config import MODEL_CONFIGS
 
     assert {target.rpartition(":")[2] for target in MODEL_CONFIGS.values()} == SIZES.keys()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tokenformer.errors import UserError
 from tokenformer.model.config import PROJECTIONS, LayerTokens, TokenSegment, segments_of
-from tokenformer.trainer.model_config import model_config_from
+from tokenformer.trainer.bridge.model_config import model_config_from
 
 REQUIRED = {
     "hidden_size",

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from recordings import Recording
 
+from tests.support.places import PROGRAMS, REPOSITORY
+from tests.support.recordings import Recording
 from tokenformer.model.config import TokenSegment
 
 STEPS, GLOBAL_BATCH = 5, 8
@@ -124,9 +125,9 @@ def train_in(layouts: dict[str, dict], folder: Path) -> Path:
         for model in MODELS
     }
     (folder / "jobs.json").write_text(json.dumps(jobs))
-    worker = Path(__file__).with_name("parallel_training.py")
+    worker = PROGRAMS / "parallel_training.py"
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    environment["PYTHONPATH"] = str(worker.parents[1])  # of free_ports
+    environment["PYTHONPATH"] = str(REPOSITORY)
     done = subprocess.run(
         [sys.executable, worker, folder], env=environment, capture_output=True, text=True, timeout=600
     )

@@ -11,9 +11,10 @@ import pytest
 import torch
 import torch.distributed
 import yaml
-from launching import LAUNCH_VARIABLES, start_torchrun, start_training, train_arguments
-from layout_runs import LAYOUTS, RECORDING_RANK, RUN_OF_SIX_STEPS
-from tiny_run import RUN, TWO_REPLICAS, prepare, tiny_content
+
+from tests.support.training.launching import LAUNCH_VARIABLES, start_torchrun, start_training, train_arguments
+from tests.support.training.layout_runs import LAYOUTS, RECORDING_RANK, RUN_OF_SIX_STEPS
+from tests.support.training.tiny_run import RUN, TWO_REPLICAS, prepare, tiny_content
 
 
 @pytest.fixture(scope="session")
@@ -135,10 +136,10 @@ def live_trainer(tiny_config: Path, tmp_path_factory) -> LiveTrainer:
         from tokenformer.trainer import bootstrap
 
         bootstrap()
-        from tokenformer.trainer.cpu_host import ensure_process_group
-        from tokenformer.trainer.prepared_run import PreparedRun
-        from tokenformer.trainer.resume import starting_point
-        from tokenformer.trainer.trainer import TokenformerTrainer, write_run_files
+        from tokenformer.trainer.bridge.cpu_host import ensure_process_group
+        from tokenformer.trainer.loop.trainer import TokenformerTrainer, write_run_files
+        from tokenformer.trainer.run.prepared_run import PreparedRun
+        from tokenformer.trainer.run.start import starting_point
 
         with alone_in_this_process():
             ensure_process_group()

@@ -22,11 +22,11 @@ from tokenformer.conversion.formats import FORMATS, Format
 from tokenformer.conversion.model_card import model_card
 from tokenformer.conversion.training_facts import TrainingFacts
 from tokenformer.conversion.verification import check_transformers, verify
-from tokenformer.data.atomic_write import folder_built_beside, write_atomically
 from tokenformer.errors import UserError
+from tokenformer.files import folder_built_beside, write_atomically
 from tokenformer.model.flops import model_size
-from tokenformer.trainer.checkpoint import latest_checkpoint
-from tokenformer.trainer.stored_checkpoint import StoredCheckpoint
+from tokenformer.trainer.checkpoint.records import latest_checkpoint
+from tokenformer.trainer.checkpoint.stored import StoredCheckpoint
 
 WEIGHTS, CONFIG, GENERATION, RECORD = "model.safetensors", "config.json", "generation_config.json", "training.json"
 

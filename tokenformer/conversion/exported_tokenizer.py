@@ -6,9 +6,9 @@ from pathlib import Path
 
 import tokenizers
 
-from tokenformer.data.atomic_write import write_atomically
 from tokenformer.data.tokenizer import load_tokenizer
 from tokenformer.errors import UserError
+from tokenformer.files import write_atomically
 
 CONFIG, TOKENS = "tokenizer_config.json", "special_tokens_map.json"
 

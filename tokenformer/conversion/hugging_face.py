@@ -13,9 +13,9 @@ from tokenformer.conversion.formats import FORMATS
 from tokenformer.errors import UserError
 from tokenformer.growth.parameter_state import ParameterState
 from tokenformer.model.flops import model_size
-from tokenformer.trainer.checkpoint import GrowthEvent, GrowthRecord
-from tokenformer.trainer.model_config import model_config_from
-from tokenformer.trainer.written_checkpoint import write_checkpoint
+from tokenformer.trainer.bridge.model_config import model_config_from
+from tokenformer.trainer.checkpoint.records import GrowthEvent, GrowthRecord
+from tokenformer.trainer.checkpoint.written import write_checkpoint
 
 # What an export's config.json takes from the tokenizer, and the trained config need not have had.
 SPECIAL_TOKENS = ("bos_token_id", "eos_token_id", "pad_token_id")

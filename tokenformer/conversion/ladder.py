@@ -11,11 +11,11 @@ from pathlib import Path
 from tokenformer.conversion.export import check_output, write_export
 from tokenformer.conversion.training_facts import TrainingFacts, checkpoints_folder, words_seen
 from tokenformer.conversion.verification import check_transformers
-from tokenformer.data.atomic_write import folder_built_beside
 from tokenformer.errors import UserError
-from tokenformer.experiments.run_record import RunRecord
-from tokenformer.trainer.checkpoint import latest_checkpoint
-from tokenformer.trainer.stored_checkpoint import StoredCheckpoint
+from tokenformer.files import folder_built_beside
+from tokenformer.run_folder.record import RunRecord
+from tokenformer.trainer.checkpoint.records import latest_checkpoint
+from tokenformer.trainer.checkpoint.stored import StoredCheckpoint
 
 MILLION = 1_000_000
 # Every million words to 10, every ten millions to 100, every hundred millions to 1,000 (BabyLM 2025 and 2026).

@@ -35,7 +35,7 @@ from tokenformer.errors import UserError
 from tokenformer.growth.parameter_state import ParameterState
 from tokenformer.model.config import TokenformerConfig
 from tokenformer.model.flops import tokenformer_size
-from tokenformer.trainer.written_checkpoint import write_checkpoint
+from tokenformer.trainer.checkpoint.written import write_checkpoint
 
 FILE_NAMES = ("pytorch_model.bin", "model.safetensors")
 EMBEDDING = "sequential.0.word_embeddings.weight"

@@ -6,9 +6,9 @@ from typing import Any
 
 from tokenformer.data.corpus import PreparedCorpus
 from tokenformer.errors import UserError
-from tokenformer.experiments.run_record import HeldOut, RunRecord
-from tokenformer.trainer.checkpoint import CURRICULUM, read_curriculum
-from tokenformer.trainer.stored_checkpoint import StoredCheckpoint
+from tokenformer.run_folder.record import HeldOut, RunRecord
+from tokenformer.trainer.checkpoint.records import CURRICULUM, read_curriculum
+from tokenformer.trainer.checkpoint.stored import StoredCheckpoint
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ import torch
 from tokenformer.conversion.formats import Format
 from tokenformer.errors import UserError
 from tokenformer.growth.parameter_state import ParameterState
-from tokenformer.trainer.offline_growth import TOLERANCES
-from tokenformer.trainer.stored_checkpoint import StoredCheckpoint
-from tokenformer.trainer.written_checkpoint import built_model, one_process
+from tokenformer.trainer.checkpoint.stored import StoredCheckpoint
+from tokenformer.trainer.checkpoint.written import built_model, one_process
+from tokenformer.trainer.growing.offline import TOLERANCES
 
 ROWS, LONGEST = 3, 64
 
@@ -55,7 +55,7 @@ def _dtype(stored: StoredCheckpoint) -> torch.dtype:
 def trained_logits(stored: StoredCheckpoint, ids: torch.Tensor) -> torch.Tensor:
     """What Nanotron's model makes of ids [batch, length]: fp32 [batch, length, vocabulary], on the CPU."""
     with one_process() as parallel:
-        from tokenformer.trainer.restore import restore  # made of Nanotron, which must be repaired first
+        from tokenformer.trainer.checkpoint.restore import restore  # made of Nanotron, which must be repaired first
 
         model = built_model(stored.model_config, _dtype(stored), parallel)
         restore(model, None, None, lambda name: ParameterState(stored.weight(name)))

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tokenformer.curriculum.parameters import rising_numbers
+from tokenformer.config.parameters import rising_numbers
 from tokenformer.errors import UserError
 
 

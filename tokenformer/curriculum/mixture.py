@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from tokenformer.config.parameters import is_number
 from tokenformer.curriculum.copies import Budget, Copies, Documents, choose_copies
-from tokenformer.curriculum.parameters import is_number
 from tokenformer.errors import UserError
 
 _PROGRESS = np.linspace(0, 1, 10_001)

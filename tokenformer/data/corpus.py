@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tokenformer.data.atomic_write import write_atomically
-from tokenformer.data.shards import TokenShards
+from tokenformer.data.token_shards import TokenShards
 from tokenformer.errors import UserError
+from tokenformer.files import write_atomically
 
 FORMAT_VERSION = 1
 MANIFEST_FILE = "corpus.json"

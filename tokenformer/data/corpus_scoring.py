@@ -23,8 +23,8 @@ from pathlib import Path
 import numpy as np
 
 from tokenformer import __version__
-from tokenformer.data.atomic_write import write_atomically
 from tokenformer.errors import UserError
+from tokenformer.files import write_atomically
 from tokenformer.freed_memory import keep_freed_memory
 
 CHUNK_CHARACTERS = 2_000_000
@@ -44,13 +44,13 @@ ChunkFunction = Callable[[list[str]], np.ndarray]
 class MeasureColumns:
     """Scores by m measures that share one analysis of the texts: float64[n, m].
 
-    scorers: a `tokenformer.curriculum.measure.Scorer` each.
+    scorers: a `tokenformer.complexity.measure.Scorer` each.
     """
 
     scorers: Sequence
 
     def __call__(self, texts: list[str]) -> np.ndarray:
-        from tokenformer.curriculum.documents import analysed
+        from tokenformer.complexity.text.documents import analysed
 
         documents = analysed(texts)
         return np.stack([scorer.on(documents) for scorer in self.scorers], axis=1)

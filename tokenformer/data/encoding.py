@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tokenformer.data.corpus import SHARD_NAME, TOKENIZER_FOLDER, DocumentTable, write_table
-from tokenformer.data.shards import ShardWriter, TokenShards
+from tokenformer.data.token_shards import ShardWriter, TokenShards
 from tokenformer.data.tokenizer import Tokenizer
 
 _CHARACTERS_PER_BATCH = 1_000_000

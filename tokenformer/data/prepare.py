@@ -9,17 +9,17 @@ from typing import Any, get_args
 
 import numpy as np
 
-from tokenformer.data.atomic_write import folder_built_beside, write_atomically
+from tokenformer.console import progress_steps
 from tokenformer.data.corpus import MANIFEST_FILE, SPLITS, TOKENIZER_FOLDER, write_manifest
 from tokenformer.data.corpus_report import LEAKED, REPEATED, report_dict, report_text
 from tokenformer.data.corpus_scoring import CorpusScoring, MeasureColumns
 from tokenformer.data.encoding import EncodedSplit, encode_split
-from tokenformer.data.progress import progress_steps
 from tokenformer.data.reading import InputSource, ReadingReport, Unit, read_documents
 from tokenformer.data.source_files import list_source_files
 from tokenformer.data.splitting import is_held_out, text_key
 from tokenformer.data.tokenizer import Tokenizer, check_vocabulary_size, load_tokenizer, train_tokenizer
 from tokenformer.errors import UserError
+from tokenformer.files import folder_built_beside, write_atomically
 
 _SHOWN_EVERY = 1000
 """Documents; the progress bar costs more than reading one."""
@@ -211,13 +211,13 @@ def default_measure(language: str) -> str:
     Surprisal says little of their difficulty: rank correlation .67 for Dyck, .02 for arithmetic
     (benchmarks/formal_complexity.py).
     """
-    from tokenformer.curriculum.measure import ARTIFICIAL
+    from tokenformer.complexity.measure import ARTIFICIAL
 
     return "nesting_depth" if language in ARTIFICIAL else "surprisal"
 
 
 def _measure_unit(measure: str) -> str:
-    from tokenformer.curriculum import MEASURES
+    from tokenformer.complexity import MEASURES
 
     if measure not in MEASURES:
         raise UserError(f"there is no complexity measure '{measure}': choose one of {', '.join(sorted(MEASURES))}")
@@ -226,7 +226,7 @@ def _measure_unit(measure: str) -> str:
 
 def _score(options: PrepareOptions, reading: _Reading, step: Step) -> dict[str, np.ndarray]:
     """By a measure that is fitted, where it has to be, on the training texts alone."""
-    from tokenformer.curriculum.scoring import find_measure
+    from tokenformer.complexity.scoring import find_measure
 
     step(f"fitting {options.measure}")
     scorer = find_measure(options.measure).fit(

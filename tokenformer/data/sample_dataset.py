@@ -3,7 +3,7 @@
 import numpy as np
 from torch.utils.data import Dataset
 
-from tokenformer.data.shards import TokenShards
+from tokenformer.data.token_shards import TokenShards
 
 
 class SampleDataset(Dataset):

@@ -10,8 +10,8 @@ from pathlib import Path
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
-from tokenformer.data.atomic_write import write_atomically
 from tokenformer.errors import UserError
+from tokenformer.files import write_atomically
 
 END_OF_DOCUMENT = "<|endoftext|>"
 SMALLEST_VOCABULARY = 257

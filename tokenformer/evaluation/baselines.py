@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from tokenformer.config.loading import load_config
-from tokenformer.data.atomic_write import write_atomically
 from tokenformer.data.corpus import PreparedCorpus
 from tokenformer.errors import UserError
 from tokenformer.evaluation.held_out import HeldOutLevel, held_out_levels, summarise
 from tokenformer.evaluation.ngram_baseline import BASELINE_ORDERS, KneserNeyModel
+from tokenformer.files import write_atomically
 
 BASELINES = "baselines.json"
 

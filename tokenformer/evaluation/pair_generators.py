@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from tokenformer.data.minimal_pairs import pairs_of
+from tokenformer.corpora.minimal_pairs import pairs_of
 
 PairGenerator = Callable[..., Iterable[Mapping[str, Any]]]
 """Called with the `parameters` of the YAML as keywords and, where the task has subtasks, with `subtask`, the name of

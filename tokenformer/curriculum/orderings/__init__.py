@@ -5,12 +5,9 @@ read every document of one before the next begins; `paced`, `paced_in_steps` and
 as one pool.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 from tokenformer.curriculum.orderings.by_domain import DomainParameters, by_domain_order
 from tokenformer.curriculum.orderings.interleaved import InterleavedParameters, interleaved_order
-from tokenformer.curriculum.orderings.ordering import Ordering
+from tokenformer.curriculum.orderings.ordering import ORDERINGS, Ordering, find_ordering, ordering_parameters
 from tokenformer.curriculum.orderings.paced import (
     PacedParameters,
     StepsParameters,
@@ -21,10 +18,8 @@ from tokenformer.curriculum.orderings.shuffled import random_order
 from tokenformer.curriculum.orderings.sorted_epochs import easy_to_hard_order, hard_to_easy_order
 from tokenformer.curriculum.orderings.staged import StagedParameters, staged_order
 from tokenformer.curriculum.orderings.warm_up import WarmUpParameters, warm_up_order
-from tokenformer.curriculum.parameters import filled_parameters
-from tokenformer.errors import UserError
 
-ORDERINGS: dict[str, Ordering] = {
+ORDERINGS |= {
     "random": Ordering("random", random_order),
     "easy_to_hard": Ordering("easy_to_hard", easy_to_hard_order),
     "hard_to_easy": Ordering("hard_to_easy", hard_to_easy_order),
@@ -36,14 +31,4 @@ ORDERINGS: dict[str, Ordering] = {
     "by_domain": Ordering("by_domain", by_domain_order, DomainParameters, mixes_sources=False),
 }
 
-
-def find_ordering(name: str) -> Ordering:
-    """The ordering of that name; raises UserError where there is none."""
-    if name not in ORDERINGS:
-        raise UserError(f"there is no ordering '{name}'; choose one of: {', '.join(ORDERINGS)}")
-    return ORDERINGS[name]
-
-
-def ordering_parameters(name: str, values: Mapping[str, Any]) -> Any:
-    """The parameters of the ordering `name` from the user's keys; raises UserError for unknown or invalid ones."""
-    return filled_parameters(f"ordering '{name}'", find_ordering(name).parameters, values)
+__all__ = ["ORDERINGS", "find_ordering", "ordering_parameters"]

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tokenformer.config.parameters import true_or_false
 from tokenformer.curriculum.copies import Copies
-from tokenformer.curriculum.parameters import true_or_false
 from tokenformer.errors import UserError
 
 

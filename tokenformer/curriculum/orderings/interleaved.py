@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tokenformer.config.parameters import whole_number
 from tokenformer.curriculum.copies import Copies
-from tokenformer.curriculum.parameters import whole_number
 
 
 @dataclass(frozen=True)

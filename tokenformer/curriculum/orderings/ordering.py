@@ -1,13 +1,14 @@
 """What every ordering offers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from tokenformer.config.parameters import NoParameters, filled_parameters
 from tokenformer.curriculum.copies import Copies
-from tokenformer.curriculum.parameters import NoParameters
+from tokenformer.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -25,3 +26,19 @@ class Ordering:
     order: Callable[[Copies, Any, np.random.Generator], np.ndarray]
     parameters: type = NoParameters
     mixes_sources: bool = True
+
+
+ORDERINGS: dict[str, Ordering] = {}
+"""Name -> ordering; the package enters them."""
+
+
+def find_ordering(name: str) -> Ordering:
+    """The ordering of that name; raises UserError where there is none."""
+    if name not in ORDERINGS:
+        raise UserError(f"there is no ordering '{name}'; choose one of: {', '.join(ORDERINGS)}")
+    return ORDERINGS[name]
+
+
+def ordering_parameters(name: str, values: Mapping[str, Any]) -> Any:
+    """The parameters of the ordering `name` from the user's keys; raises UserError for unknown or invalid ones."""
+    return filled_parameters(f"ordering '{name}'", find_ordering(name).parameters, values)

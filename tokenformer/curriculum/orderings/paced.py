@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tokenformer.config.parameters import number_between, rising_numbers
 from tokenformer.curriculum.copies import Copies
 from tokenformer.curriculum.levels import check_edges, equal_parts, levels_of
-from tokenformer.curriculum.parameters import number_between, rising_numbers
 from tokenformer.errors import UserError
 
 

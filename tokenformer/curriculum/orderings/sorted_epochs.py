@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from tokenformer.config.parameters import NoParameters
 from tokenformer.curriculum.copies import Copies
-from tokenformer.curriculum.parameters import NoParameters
 
 
 def easy_to_hard_order(copies: Copies, parameters: NoParameters, generator: np.random.Generator) -> np.ndarray:

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tokenformer.config.parameters import true_or_false, whole_number
 from tokenformer.curriculum.copies import Copies
 from tokenformer.curriculum.levels import check_edges, equal_parts, levels_of
-from tokenformer.curriculum.parameters import true_or_false, whole_number
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,15 @@ from typing import Any
 
 import numpy as np
 
+from tokenformer.config.parameters import number_between
 from tokenformer.curriculum.copies import Copies
+from tokenformer.curriculum.orderings.ordering import find_ordering, ordering_parameters
 from tokenformer.curriculum.orderings.shuffled import random_order
-from tokenformer.curriculum.parameters import number_between
 from tokenformer.errors import UserError
 
 
 def _chosen(section: Any) -> tuple[Any, Any]:
     """The ordering of a section with a name, and its parameters."""
-    from tokenformer.curriculum.orderings import find_ordering, ordering_parameters  # the registry holds this file too
-
     if not isinstance(section, dict) or not isinstance(section.get("name"), str):
         raise UserError(f"ordering 'warm_up': ordering must be a section with a name, not {section!r}")
     values = {key: value for key, value in section.items() if key != "name"}

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from tokenformer.config.parameters import filled_parameters
 from tokenformer.curriculum.copies import Documents
-from tokenformer.curriculum.parameters import filled_parameters
 from tokenformer.curriculum.selections.complexity_window import WindowParameters, in_complexity_window
 from tokenformer.curriculum.selections.pruning import PruningParameters, left_by_pruning
 from tokenformer.curriculum.selections.selection import Selection

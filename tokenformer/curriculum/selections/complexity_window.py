@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from tokenformer.config.parameters import is_number
 from tokenformer.curriculum.copies import Documents
 from tokenformer.curriculum.levels import levels_of
-from tokenformer.curriculum.parameters import is_number
 from tokenformer.errors import UserError
 
 

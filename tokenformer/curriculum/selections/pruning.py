@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tokenformer.config.parameters import number_between, true_or_false
 from tokenformer.curriculum.copies import Documents
 from tokenformer.curriculum.levels import levels_of
-from tokenformer.curriculum.parameters import number_between, true_or_false
 from tokenformer.errors import UserError
 
 

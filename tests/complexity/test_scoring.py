@@ -1,0 +1,69 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tokenformer.complexity import MEASURES, score
+from tokenformer.complexity.scoring import score_documents
+from tokenformer.errors import UserError
+
+TRAIN = ["the cat sat", "a cat and a dog", "the dog sat on the cat", "unprecedented circumstances necessitate prudence"]
+VALIDATION = ["a dog sat", "prudence sat"]
+
+
+@pytest.mark.parametrize(
+    ("measure", "parameters"),
+    [
+        ("lix", {}),
+        ("flesch_kincaid", {}),
+        ("surprisal", {}),
+        ("surprisal", {"reference": "corpus"}),
+        ("surprisal", {"reference": "corpus", "share": 1.0}),
+    ],
+)
+def test_validation_texts_do_not_touch_the_fit(measure, parameters):
+    train, validation = score_documents(TRAIN, VALIDATION, "en", measure, **parameters)
+    assert train.shape == (4,) and validation.shape == (2,)
+    alone, _ = score_documents(TRAIN, [], "en", measure, **parameters)
+    np.testing.assert_array_equal(train, alone)
+    np.testing.assert_array_equal(validation, MEASURES[measure].fit(TRAIN, "en", **parameters)(VALIDATION))
+
+
+def test_the_default_measure_is_the_ensemble():
+    np.testing.assert_array_equal(score(TRAIN), score_documents(TRAIN, [], "en", "ensemble")[0])
+    np.testing.assert_array_equal(score(TRAIN, language="en", measure="lix"), MEASURES["lix"](TRAIN, "en"))
+
+
+def test_a_generator_of_texts_is_taken():
+    np.testing.assert_array_equal(score(text for text in TRAIN), score(TRAIN))
+    np.testing.assert_array_equal(score((text for text in TRAIN), "fi"), score(TRAIN, "fi"))
+
+
+def test_scores_in_english_and_swedish_are_of_each_text_alone():
+    for language in ("en", "sv"):
+        np.testing.assert_array_equal(score(TRAIN, language)[:1], score(TRAIN[:1], language))
+    assert score(TRAIN, "fi")[0] != score(TRAIN[:1], "fi")[0]
+
+
+def test_parameters_reach_the_measure():
+    known = score(VALIDATION, "en", "surprisal", reference_texts=["a dog sat down"])
+    unknown = score(VALIDATION, "en", "surprisal", reference_texts=["xyz"])
+    assert known[0] < unknown[0]
+
+
+@pytest.mark.parametrize("language", ["en", "sv", "fi", "code", "formal"])
+def test_no_texts_have_no_scores(language):
+    assert score([], language).shape == (0,)
+    assert score([], language, "surprisal").shape == (0,)
+
+
+def test_unknown_measures_are_named_with_the_choice():
+    with pytest.raises(UserError, match="no measure 'fog'; choose one of: ensemble, regressor, surprisal"):
+        score(TRAIN, "en", "fog")
+
+
+def test_importing_the_curriculum_is_light():
+    heavy = "torch nanotron transformers datatrove pyarrow pandas matplotlib scipy"
+    code = f"import sys, tokenformer.curriculum.plan; print([m for m in '{heavy}'.split() if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"

@@ -1,0 +1,144 @@
+"""`tokenformer eval`: what it prints and writes, of any model, by any batch size, without network."""
+
+import json
+import socket
+
+import pytest
+import torch
+
+from tokenformer.cli import main
+
+
+def scored(model, task_files, output, *arguments) -> dict:
+    tasks = [str(task_files / name) for name in ("pairs.yaml", "boxes.yaml")]
+    words = ["eval", str(model), "--tasks", *tasks, "--data", str(task_files), "--output", str(output), *arguments]
+    assert main(words) == 0
+    return json.loads(output.read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    """A socket is enough to fail."""
+
+    def refuse(*arguments, **settings):
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+def test_a_hugging_face_folder(model_folder, task_files, tmp_path, capsys, no_network):
+    found = scored(model_folder, task_files, tmp_path / "out" / "scores.json")
+    assert found["prefix_token"] == {"id": 0, "text": "<|endoftext|>"}
+    assert (found["dtype"], found["device"], found["batch_size"], found["sample"]) == (
+        "float32",
+        "cpu",
+        "auto",
+        "whole",
+    )
+    assert {"tokenformer", "torch", "transformers"} <= found["versions"].keys()
+    assert found["shares_prefixes"]
+    assert found["truncated_texts"] == 0
+    pairs, boxes = found["tasks"]["pairs"], found["tasks"]["boxes"]
+    assert (pairs["n"], pairs["version"], pairs["chance"], pairs["ties"]) == (60, 3, 0.5, 0.0)
+    assert (boxes["n"], boxes["chance"]) == (12, pytest.approx(0.2))
+    assert pairs["accuracy"] == pytest.approx(
+        (pairs["parts"]["one"]["accuracy"] + pairs["parts"]["two"]["accuracy"]) / 2
+    )
+    assert pairs["parts"]["one"]["data"] == str(task_files / "one.jsonl.gz")
+    printed = capsys.readouterr().out
+    assert "prefix token '<|endoftext|>' (0)" in printed
+    assert f"{100 * pairs['accuracy']:.2f}" in printed and f"{100 * pairs['stderr']:.2f}" in printed
+
+
+def test_batch_sizes_give_the_same_scores(model_folder, task_files, tmp_path):
+    auto, one, seven = (
+        scored(model_folder, task_files, tmp_path / f"{size}.json", "--batch-size", size)["tasks"]
+        for size in ("auto", "1", "7")
+    )
+    assert auto == one == seven
+
+
+def test_the_fast_sample(model_folder, task_files, tmp_path):
+    found = scored(model_folder, task_files, tmp_path / "fast.json", "--fast")
+    assert (found["tasks"]["pairs"]["n"], found["tasks"]["boxes"]["n"]) == (6, 2)
+
+
+def test_a_zeroed_model_scores_fifty(zeroed_folder, task_files, tmp_path):
+    pairs = scored(zeroed_folder, task_files, tmp_path / "zero.json")["tasks"]["pairs"]
+    assert pairs["ties"] > 0.5, "most sentences are as long as their permutations"
+    assert abs(pairs["accuracy"] - 0.5) < 0.5 * (1 - pairs["ties"]) + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--batch-size", "0"], "auto or a number"),
+        (["--dtype", "int8"], "'int8' is not known"),
+        (["--tokenizer", "nowhere"], "the tokenizer nowhere is no folder"),
+    ],
+)
+def test_mistakes_are_named(model_folder, task_files, arguments, message, capsys):
+    task = str(task_files / "pairs.yaml")
+    assert main(["eval", str(model_folder), "--tasks", task, "--data", str(task_files), *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_folder_that_holds_no_model_is_named(tmp_path, task_files, capsys):
+    task = str(task_files / "pairs.yaml")
+    assert main(["eval", str(tmp_path), "--tasks", task, "--data", str(task_files)]) == 2
+    assert "is no checkpoint" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory, tokenizer_folder):
+    """A Llama of Nanotron, written as a checkpoint, and the equal one of transformers is read from its weights."""
+    from tokenformer.growth.parameter_state import ParameterState
+    from tokenformer.trainer.bridge.model_config import model_config_from
+    from tokenformer.trainer.checkpoint.written import built_model, one_process, write_checkpoint
+
+    block = {
+        "is_tokenformer_config": True,
+        "vocab_size": 320,
+        "max_position_embeddings": 64,
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "qkv_tokens": 16,
+        "output_tokens": 16,
+        "feed_forward_tokens": 32,
+    }
+    config = model_config_from(block, "tokenformer", "test")
+    torch.manual_seed(0)
+    with one_process() as context:
+        model = built_model(config, torch.float32, context)
+        shapes = {name: tuple(parameter.shape) for name, parameter in model.get_named_params_with_correct_tied()}
+    states = {name: ParameterState(torch.randn(shape) * 0.3) for name, shape in shapes.items()}
+    folder = tmp_path_factory.mktemp("checkpoint") / "1"
+    write_checkpoint(folder, config, states)
+    return folder
+
+
+def test_a_checkpoint_of_nanotron(checkpoint, tokenizer_folder, task_files, tmp_path):
+    found = [
+        scored(
+            checkpoint,
+            task_files,
+            tmp_path / f"{size}.json",
+            "--tokenizer",
+            str(tokenizer_folder),
+            "--batch-size",
+            size,
+        )
+        for size in ("auto", "7")
+    ]
+    assert found[0]["tasks"] == found[1]["tasks"]
+    assert 0 < found[0]["tasks"]["pairs"]["accuracy"] < 1 and found[0]["tasks"]["pairs"]["ties"] == 0
+    assert (found[0]["max_length"], found[0]["prefix_token"]["id"]) == (64, 0)
+    assert not torch.distributed.is_initialized(), "the process group does not outlive the evaluation"
+
+
+def test_a_checkpoint_outside_of_a_run_needs_a_tokenizer(checkpoint, task_files, capsys):
+    task = str(task_files / "pairs.yaml")
+    assert main(["eval", str(checkpoint), "--tasks", task, "--data", str(task_files)]) == 2
+    assert "give --tokenizer" in capsys.readouterr().err

@@ -1,0 +1,1 @@
+"""The complexity measures, one idea a file."""

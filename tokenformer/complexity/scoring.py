@@ -1,0 +1,90 @@
+"""Scoring documents with a measure chosen by name."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tokenformer.complexity.measure import ARTIFICIAL, MEASURES, Measure
+from tokenformer.complexity.measures.compression import COMPRESSION
+from tokenformer.complexity.measures.dependency import DEPENDENCY_DISTANCE
+from tokenformer.complexity.measures.diversity import MATTR, MTLD
+from tokenformer.complexity.measures.ensemble import ENSEMBLE
+from tokenformer.complexity.measures.lexical import RARE_WORDS, VOCABULARY_RARITY, WORD_RARITY
+from tokenformer.complexity.measures.model_loss import LOSS_GAP, PERPLEXITY
+from tokenformer.complexity.measures.nesting import IDENTIFIER_ENTROPY, NESTING_DEPTH
+from tokenformer.complexity.measures.readability import COLEMAN_LIAU, FLESCH_KINCAID, FLESCH_KINCAID_SWEDISH, LIX
+from tokenformer.complexity.measures.regressor import REGRESSOR
+from tokenformer.complexity.measures.structure import LONGEST_SENTENCE, SENTENCE_LENGTH, WORD_LENGTH
+from tokenformer.complexity.measures.surprisal import SURPRISAL, VOCABULARY_SURPRISAL
+from tokenformer.complexity.text.language import AUTOMATIC, certain_language
+from tokenformer.errors import UserError
+
+MEASURES.update(
+    (measure.name, measure)
+    for measure in (
+        ENSEMBLE,
+        REGRESSOR,
+        SURPRISAL,
+        VOCABULARY_SURPRISAL,
+        LIX,
+        FLESCH_KINCAID,
+        FLESCH_KINCAID_SWEDISH,
+        COLEMAN_LIAU,
+        SENTENCE_LENGTH,
+        LONGEST_SENTENCE,
+        WORD_LENGTH,
+        WORD_RARITY,
+        VOCABULARY_RARITY,
+        RARE_WORDS,
+        MATTR,
+        MTLD,
+        COMPRESSION,
+        NESTING_DEPTH,
+        IDENTIFIER_ENTROPY,
+        DEPENDENCY_DISTANCE,
+        PERPLEXITY,
+        LOSS_GAP,
+    )
+)
+
+
+def default_measure(language: str) -> str:
+    """What `score` takes where no measure is named."""
+    return NESTING_DEPTH.name if language in ARTIFICIAL else ENSEMBLE.name
+
+
+def score(texts: Iterable[str], language: str = "en", measure: str | None = None, **parameters: Any) -> np.ndarray:
+    """Complexity float64[n] of n texts, in the unit of the measure; harder is higher.
+
+    language: "en", "sv", another code, "code" or "formal"; "auto" finds out which (`detect_language`).
+    measure: a key of `MEASURES`; None is `ensemble` (surprisal and sentence length, standardised), and `nesting_depth`
+    for code and formal languages. For English and Swedish every score is of its text alone. In other languages
+    `surprisal` and `ensemble` are fitted on these very texts: they compare them with one another, want a good number of
+    texts, and change when texts are added. `score(texts, measure="surprisal", reference_texts=simple_texts)` takes
+    text that you know to be simple for the reference.
+
+    Raises UserError for an unknown measure or parameter, where the measure does not hold for the language, and for a
+    language that cannot be told; MissingExtraError where a package is missing.
+    """
+    texts = texts if isinstance(texts, str) else list(texts)
+    if language == AUTOMATIC:
+        language = certain_language(texts)
+    return find_measure(default_measure(language) if measure is None else measure).fit(texts, language, **parameters)(
+        texts
+    )
+
+
+def score_documents(
+    train_texts: Sequence[str], validation_texts: Sequence[str], language: str, measure: str, **parameters: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scores float64[n] and float64[m] of training and validation texts by a measure fitted on the former alone."""
+    scorer = find_measure(measure).fit(train_texts, language, **parameters)
+    return scorer(train_texts), scorer(validation_texts)
+
+
+def find_measure(name: str) -> Measure:
+    """The measure of that name; raises UserError where there is none."""
+    if name not in MEASURES:
+        raise UserError(f"there is no measure '{name}'; choose one of: {', '.join(MEASURES)}")
+    return MEASURES[name]

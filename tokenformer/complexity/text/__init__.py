@@ -1,0 +1,1 @@
+"""Text analysis: words, sentences, syllables, language, and counts of simple text."""

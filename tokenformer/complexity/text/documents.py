@@ -1,0 +1,185 @@
+"""Many texts taken apart into words and sentences at once, for all measures together.
+
+What counts as a word and as a sentence is said in `tokenformer.complexity.text.words`; here the same is found faster. A
+text is split at white space, and each *different* piece is taken apart once (`tokenformer.complexity.text.pieces`).
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain
+from threading import Lock
+
+import numpy as np
+
+from tokenformer.complexity.text.pieces import Piece, PieceTable
+from tokenformer.complexity.text.words import has_words, letters, normalise, paragraphs
+
+BATCH_CHARACTERS = 2_000_000
+MOST_PIECES, MOST_CHARACTERS = 500_000, 8_000_000
+"""What is remembered of earlier texts, at most."""
+
+
+@dataclass(frozen=True, eq=False)
+class Documents:
+    """n texts with their t words.
+
+    Attributes:
+        texts: normalised.
+        vocabulary: the v different words, in lower case.
+        word: int64[t], number in the vocabulary.
+        document: int64[t], index of the text, ascending.
+        sentence: int64[t], number of the sentence, ascending; sentences end at `PERIODS` and blank lines.
+        colon_sentence: int64[t], the same where sentences end at colons as well.
+    """
+
+    texts: list[str]
+    vocabulary: list[str]
+    word: np.ndarray
+    document: np.ndarray
+    sentence: np.ndarray
+    colon_sentence: np.ndarray
+    _shared: dict[Hashable, np.ndarray] = field(default_factory=dict, init=False, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    @cached_property
+    def word_counts(self) -> np.ndarray:
+        """int64[n], words of each text."""
+        return np.bincount(self.document, minlength=len(self))
+
+    @cached_property
+    def letter_counts(self) -> np.ndarray:
+        """int64[v], letters and digits of each word of the vocabulary: apostrophes and hyphens do not count."""
+        return self.of_vocabulary(letters)
+
+    def of_vocabulary(self, function: Callable[[str], float], kind: type = np.int64) -> np.ndarray:
+        """kind[v]: a function of each word of the vocabulary."""
+        return np.fromiter(map(function, self.vocabulary), kind, count=len(self.vocabulary))
+
+    def shared(self, key: Hashable, compute: Callable[[], np.ndarray]) -> np.ndarray:
+        """What several measures need of these texts, computed for the first one that asks for `key`."""
+        if key not in self._shared:
+            self._shared[key] = compute()
+        return self._shared[key]
+
+    def sums(self, values: np.ndarray) -> np.ndarray:
+        """float64[n]: sum of `values` [t] over the words of each text."""
+        return np.bincount(self.document, values, len(self))
+
+    def means(self, values: np.ndarray) -> np.ndarray:
+        """float64[n]: mean of `values` [t] over the words of each text; 0 for a text without words."""
+        return self.sums(values) / np.maximum(self.word_counts, 1)
+
+    def sentence_counts(self, sentence: np.ndarray) -> np.ndarray:
+        """int64[n]: sentences of each text, at least 1; `sentence` is one of the two arrays of that name."""
+        return np.maximum(np.bincount(self.document[_starts(sentence)], minlength=len(self)), 1)
+
+
+def _starts(number: np.ndarray) -> np.ndarray:
+    """Where runs of equal numbers start, int64."""
+    return np.flatnonzero(np.diff(number, prepend=-1))
+
+
+def text_batches(texts: Iterable[str]) -> Iterator[list[str]]:
+    """`texts` in order, in lists of about BATCH_CHARACTERS characters, so that memory does not grow with the corpus."""
+    batch, characters = [], 0
+    for text in texts:
+        batch.append(text)
+        characters += len(text)
+        if characters >= BATCH_CHARACTERS:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
+
+
+def analysed(texts: Sequence[str]) -> Documents:
+    """Takes `texts` apart; they need not be normalised."""
+    texts = [normalise(text) for text in texts]
+    piece, paragraph_of_piece, document_of_paragraph, different = _pieces(texts)
+    with _remembered.table() as table:
+        row = table.rows(different)[piece]
+        columns, known_words = table.columns(), table.vocabulary()
+
+    repeats = columns["word_count"][row]
+    within = np.arange(repeats.sum()) - np.repeat(np.cumsum(repeats) - repeats, repeats)
+    position = np.repeat(columns["first_word"][row], repeats) + within
+    paragraph = np.repeat(paragraph_of_piece, repeats)
+
+    def sentences(ends: str) -> np.ndarray:
+        inside = columns[ends][row]
+        earlier = np.cumsum(inside) - inside
+        # A paragraph ends a sentence too; what matters is only whether two words differ in this number.
+        number = np.repeat(earlier, repeats) + columns[f"{ends}_before"][position] + paragraph
+        return np.cumsum(np.diff(number, prepend=number[:1]) > 0)
+
+    known = columns["word"][position]
+    is_used = np.zeros(len(known_words), bool)
+    is_used[known] = True
+    return Documents(
+        texts=texts,
+        vocabulary=[known_words[number] for number in np.flatnonzero(is_used).tolist()],
+        word=(np.cumsum(is_used) - 1)[known],
+        document=document_of_paragraph[paragraph],
+        sentence=sentences("ends"),
+        colon_sentence=sentences("colon_ends"),
+    )
+
+
+class _Remembered:
+    """The table of pieces of this process: lent to one thread at a time, and begun anew when it is full."""
+
+    def __init__(self):
+        self._lock = Lock()
+        self._table = PieceTable()
+
+    @contextmanager
+    def table(self) -> Iterator[PieceTable]:
+        with self._lock:
+            if len(self._table) > MOST_PIECES or self._table.characters > MOST_CHARACTERS:
+                self._table = PieceTable()
+            yield self._table
+
+
+_remembered = _Remembered()
+
+
+def _pieces(texts: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[Piece]]:
+    """Number of each piece, its paragraph, the text of each paragraph, and the different pieces by number."""
+    parts = [paragraphs(text.lower()) for text in texts]
+    document = np.repeat(np.arange(len(texts)), _integers(map(len, parts)))
+    piece, sizes, different = _split(list(chain.from_iterable(parts)))
+    paragraph = np.repeat(np.arange(len(sizes)), sizes)
+    without_words = np.fromiter((not has_words(text) for text in texts), bool, count=len(texts))
+    if without_words.any():
+        _mark_symbols(piece, without_words[document[paragraph]], different)
+    return piece, paragraph, document, different
+
+
+def _split(texts: list[str]) -> tuple[np.ndarray, np.ndarray, list[Piece]]:
+    """Number of each piece between white space, pieces of each text, the different pieces by number.
+
+    White space at the ends of a text leaves an empty piece.
+    """
+    import pyarrow
+    from pyarrow import compute
+
+    pieces = compute.utf8_split_whitespace(pyarrow.array(texts, pyarrow.large_string()))
+    numbered = pieces.flatten().dictionary_encode()
+    sizes = compute.list_value_length(pieces)
+    return numbered.indices.to_numpy().astype(np.int64), sizes.to_numpy(), numbered.dictionary.to_pylist()
+
+
+def _mark_symbols(piece: np.ndarray, is_symbol: np.ndarray, different: list[Piece]) -> None:
+    """Gives the pieces of texts without words numbers of their own, in place."""
+    for number in np.unique(piece[is_symbol]).tolist():
+        if different[number]:
+            piece[is_symbol & (piece == number)] = len(different)
+            different.append((different[number],))
+
+
+def _integers(values: Iterable[int]) -> np.ndarray:
+    return np.fromiter(values, np.int64)

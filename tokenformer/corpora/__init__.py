@@ -1,0 +1,43 @@
+"""Corpora: reading them, splitting them into tokens on disk, and the dataset that the trainer reads."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tokenformer.errors import UserError
+
+
+def _write_bible(output: Path) -> None:
+    from tokenformer.corpora.bible import write_bible
+
+    write_bible(output)
+
+
+def _write_formal(output: Path, **options: Any) -> None:
+    from tokenformer.corpora.formal.corpus import FormalCorpusOptions, write_formal_corpus
+
+    write_formal_corpus(output, FormalCorpusOptions(**options))
+
+
+def _write_code(output: Path, **options: Any) -> None:
+    from tokenformer.corpora.code.corpus import CodeCorpusOptions, write_code_corpus
+
+    write_code_corpus(output, CodeCorpusOptions(**options))
+
+
+CORPORA: dict[str, Callable[..., None]] = {
+    "bible": _write_bible,
+    "formal": _write_formal,
+    "code": _write_code,
+}
+"""Corpora that can be made on this machine without a download: name -> function that writes one into a folder.
+
+What a function takes besides the folder are the fields of `FormalCorpusOptions` and `CodeCorpusOptions`.
+"""
+
+
+def write_corpus(name: str, output: Path, **options: Any) -> None:
+    """Writes the corpus `name`, a key of CORPORA, into the folder `output`; raises UserError for another name."""
+    if name not in CORPORA:
+        raise UserError(f"there is no corpus {name!r}; choose one of {', '.join(CORPORA)}")
+    CORPORA[name](output, **options)

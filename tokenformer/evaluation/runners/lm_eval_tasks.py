@@ -1,0 +1,82 @@
+"""Tasks that lm-eval brings, or that a folder of its YAML files holds, scored by lm-eval with a model of ours."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tokenformer.errors import UserError
+from tokenformer.evaluation.runners.opened_model import OpenedModel
+
+PREFIX = "lm_eval:"
+"""Before a name that both have: ours is meant without it."""
+
+
+def _names(tasks: Sequence[str]) -> list[str]:
+    return [name.removeprefix(PREFIX) for name in tasks]
+
+
+def _task_manager(tasks: Sequence[str], folder: Path | None) -> Any:
+    try:
+        from lm_eval.tasks import TaskManager
+    except ImportError as error:
+        raise UserError(
+            f"{', '.join(tasks)}: no tasks of ours, and those of lm-eval need pip install tokenformer[eval]"
+        ) from error
+    if folder is not None:
+        manager = TaskManager(include_path=str(folder), include_defaults=False)  # its own index takes half a minute
+        if set(_names(tasks)) <= set(manager.task_index):
+            return manager
+    return TaskManager(include_path=str(folder) if folder else None)
+
+
+def check_other_tasks(tasks: Sequence[str], folder: Path | None) -> None:
+    """Raises UserError unless lm-eval is installed and knows the tasks."""
+    manager = _task_manager(tasks, folder)
+    unknown = [name for name in _names(tasks) if name not in manager.task_index]
+    if unknown:
+        from tokenformer.evaluation.task_files import task_names
+
+        raise UserError(
+            f"neither we nor lm-eval know {', '.join(unknown)}; ours are {', '.join(task_names())}, and `lm-eval ls "
+            "tasks` lists the others"
+        )
+
+
+def evaluate_other_tasks(
+    model: OpenedModel, tasks: Sequence[str], batch_size: int | None, fast: bool, folder: Path | None
+) -> dict[str, dict[str, Any]]:
+    """By task and group: `version`, `n`, and `metrics`, each a value and its standard error, as lm-eval computes them.
+
+    Args:
+        fast: the first tenth of each task.
+    """
+    from lm_eval import simple_evaluate
+
+    from tokenformer.evaluation.runners.lm_eval_model import TokenformerLM
+
+    found = simple_evaluate(
+        model=TokenformerLM(model, batch_size=batch_size),
+        tasks=_names(tasks),
+        task_manager=_task_manager(tasks, folder),
+        limit=0.1 if fast else None,
+        log_samples=False,
+        bootstrap_iters=1000,
+    )
+    return {
+        name: {
+            "version": found["versions"].get(name),
+            "n": found.get("n-samples", {}).get(name, {}).get("effective"),
+            "metrics": _metrics(values),
+        }
+        for name, values in found["results"].items()
+    }
+
+
+def _metrics(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """lm-eval keeps "acc,none" and "acc_stderr,none"."""
+    numbers = {key: value for key, value in values.items() if "," in key and "_stderr," not in key}
+    return {
+        key.replace(",none", ""): {"value": value, "stderr": values.get(key.replace(",", "_stderr,", 1))}
+        for key, value in numbers.items()
+        if isinstance(value, int | float)
+    }

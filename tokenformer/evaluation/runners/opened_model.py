@@ -1,0 +1,159 @@
+"""Any model that a user may name, opened for scoring: a Nanotron checkpoint, an export, or any Hugging Face model."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tokenformer.errors import UserError
+from tokenformer.evaluation.huggingface_network import HuggingFaceNetwork
+from tokenformer.evaluation.networks import LogitsFunction, TokenNetwork
+from tokenformer.evaluation.requests import TextEncoder
+from tokenformer.trainer.checkpoint.loaded_model import loaded_model, tokenizer_of
+from tokenformer.trainer.checkpoint.stored import MODEL_CONFIG, StoredCheckpoint
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """What to open.
+
+    Args:
+        model: folder of a Nanotron checkpoint, RUN/checkpoints/STEP; or a Hugging Face model's folder or Hub id.
+        tokenizer: folder with a tokenizer.json; None: the one that the run's corpus or the model's folder has.
+        dtype: "auto", as stored, or a key of DTYPES.
+        device: "cpu", "cuda" or None, a GPU where there is one.
+        revision: of a Hub id.
+        trust_remote_code: whether Python code that comes with a Hugging Face model may run. Our own, in exports, may.
+    """
+
+    model: str
+    tokenizer: str | None = None
+    dtype: str = "auto"
+    device: str | None = None
+    revision: str | None = None
+    trust_remote_code: bool = False
+
+    def torch_dtype(self, stored: torch.dtype) -> torch.dtype:
+        """The dtype to compute in."""
+        return stored if self.dtype == "auto" else DTYPES[self.dtype]
+
+
+@dataclass(frozen=True)
+class OpenedModel:
+    """A model, how it reads text, and what to report of it.
+
+    `decode` makes text of token ids; `end_of_text` is the id that ends a text.
+    """
+
+    network: TokenNetwork
+    encoder: TextEncoder
+    decode: Callable[[list[int]], str]
+    end_of_text: int
+    parameters: int
+    dtype: str
+
+
+@contextmanager
+def opened_model(source: ModelSource) -> Iterator[OpenedModel]:
+    """The model, for as long as the context lasts.
+
+    Raises:
+        UserError: there is no such model, it has no tokenizer, or what it needs is not installed.
+    """
+    if source.dtype != "auto" and source.dtype not in DTYPES:
+        raise UserError(f"the dtype {source.dtype!r} is not known; choose auto, {', '.join(DTYPES)}")
+    if (Path(source.model) / MODEL_CONFIG).is_file():
+        with _opened_checkpoint(source) as model:
+            yield model
+    elif Path(source.model).is_dir() and not (Path(source.model) / "config.json").is_file():
+        StoredCheckpoint(Path(source.model))  # which says what is missing
+        raise UserError(f"{source.model} is neither a checkpoint nor a Hugging Face model")
+    else:
+        yield _opened_hugging_face(source)
+
+
+@contextmanager
+def _opened_checkpoint(source: ModelSource) -> Iterator[OpenedModel]:
+    stored = StoredCheckpoint(Path(source.model))
+    tokenizer = tokenizer_of(stored, Path(source.tokenizer) if source.tokenizer else None, "--tokenizer")
+    dtype = source.torch_dtype(stored.dtype)
+    with loaded_model(stored, dtype) as model:
+        device = next(model.parameters()).device
+
+        def logits(ids: torch.Tensor) -> torch.Tensor:
+            return model.model(input_ids=ids, input_mask=torch.ones_like(ids, dtype=torch.bool)).transpose(0, 1)
+
+        prefix = tokenizer.end_of_document_id
+        yield OpenedModel(
+            network=LogitsFunction(logits, device, stored.model_config.max_position_embeddings),
+            encoder=TextEncoder(tokenizer.encode_batch, tokenizer.encode_batch, prefix),
+            decode=tokenizer.decode,
+            end_of_text=prefix,
+            parameters=sum(parameter.numel() for parameter in model.parameters()),
+            dtype=str(dtype).removeprefix("torch."),
+        )
+
+
+def _opened_hugging_face(source: ModelSource) -> OpenedModel:
+    try:
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+    except ImportError as error:
+        raise UserError("a Hugging Face model needs pip install tokenformer[eval]") from error
+    if source.tokenizer and not Path(source.tokenizer).is_dir():
+        raise UserError(f"the tokenizer {source.tokenizer} is no folder; give one with a tokenizer.json")
+    trusted = source.trust_remote_code or brings_our_code(Path(source.model))
+    settings: dict[str, Any] = {"trust_remote_code": trusted}
+    if source.revision is not None:
+        settings["revision"] = source.revision
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source.tokenizer or source.model, **settings)
+        model = AutoModelForCausalLM.from_pretrained(source.model, **settings)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        hint = ""
+        if not trusted and "trust_remote_code" in str(error):
+            hint = "; --trust-remote-code lets its code run"
+        raise UserError(f"{source.model} cannot be opened as a Hugging Face model{hint}: {error}") from error
+    device = source.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    model = model.to(device=device, dtype=source.torch_dtype(model.dtype)).eval()
+    prefix = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
+    if prefix is None:
+        raise UserError(f"the tokenizer of {source.model} has neither a bos_token nor an eos_token; name one in it")
+    return OpenedModel(
+        network=HuggingFaceNetwork(model),
+        encoder=TextEncoder(_encode(tokenizer, add_special_tokens=False), _encode(tokenizer), prefix),
+        decode=tokenizer.decode,
+        end_of_text=prefix if tokenizer.eos_token_id is None else tokenizer.eos_token_id,
+        parameters=model.num_parameters(),
+        dtype=str(model.dtype).removeprefix("torch."),
+    )
+
+
+def brings_our_code(folder: Path) -> bool:
+    """Whether all the Python code of a model's folder is what an export of this version of the package brings along."""
+    config = folder / "config.json"
+    modules = list(folder.glob("*.py"))
+    if not modules or not config.is_file():
+        return False
+    ours = files("tokenformer.hf")
+    # "OWNER/REPOSITORY--module.Class" is code that is not in the folder.
+    is_local = "--" not in json.dumps(json.loads(config.read_text(encoding="utf-8")).get("auto_map", {}))
+    return is_local and all(_same_file(module, ours / module.name) for module in modules)
+
+
+def _same_file(path: Path, other: Traversable) -> bool:
+    return other.is_file() and path.read_bytes() == other.read_bytes()
+
+
+def _encode(tokenizer: Any, **settings: Any) -> Callable[[list[str]], list[list[int]]]:
+    def encode(texts: list[str]) -> list[list[int]]:
+        return tokenizer(texts, **settings)["input_ids"] if texts else []
+
+    return encode

@@ -1,0 +1,178 @@
+"""The report's table and sentences: a `RunRecord` in words and figures, for the terminal and for the page alike."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from tokenformer.run_folder.record import GrowthEvent, HeldOut, RunRecord
+
+MISSING = "–"
+
+TERMINAL_COLUMNS = 100
+
+GROUP_GAP = "   "
+
+
+@dataclass(frozen=True)
+class ColumnGroup:
+    """Neighbouring columns under one heading; `rows` has a cell for each column, or is None where nothing applies."""
+
+    heading: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...] | None, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as text: the names of the rows, and groups of columns that all have as many rows."""
+
+    names: tuple[str, ...]
+    groups: tuple[ColumnGroup, ...]
+
+
+def stage_table(record: RunRecord) -> Table:
+    """A row for each stage and then for each baseline.
+
+    Words, tokens and training FLOPs are totals since the start of the run at the stage's last step; losses are in nats
+    per token.
+    """
+    stages = record.stages
+    progress = [
+        (count(stage.last_step), count(stage.words), count(stage.tokens), scientific(stage.training_flops))
+        for stage in stages
+    ]
+    without_progress = [None] * len(record.baselines)
+    held_out = [*(stage.held_out for stage in stages), *record.baselines.values()]
+    names = [f"stage {stage.number}: {count(stage.parameters)} parameters" for stage in stages]
+    return Table(
+        names=(*names, *record.baselines),
+        groups=(
+            ColumnGroup("training", ("last step", "words", "tokens", "FLOPs"), (*progress, *without_progress)),
+            _held_out_group("overall", [row and (row.loss, row.bits_per_byte) for row in held_out]),
+            *(_held_out_group(level, [row and row.by_level.get(level) for row in held_out]) for level in record.levels),
+        ),
+    )
+
+
+def _held_out_group(heading: str, rows: list[tuple[float | None, float | None] | None]) -> ColumnGroup:
+    cells = tuple(
+        (decimals(loss), decimals(bits_per_byte)) for loss, bits_per_byte in (row or (None, None) for row in rows)
+    )
+    return ColumnGroup(heading, ("loss", "bits/byte"), cells)
+
+
+def to_text(table: Table, width: int = TERMINAL_COLUMNS) -> str:
+    """The table for a terminal that shows `width` characters a line.
+
+    What is wider goes on in further blocks below, with the names of the rows again; a group is never torn apart.
+    """
+    name_width = max(map(len, table.names))
+    names = [" " * name_width, " " * name_width, *(name.ljust(name_width) for name in table.names)]
+    blocks: list[list[list[str]]] = []
+    used = width
+    for group in table.groups:
+        lines = _group_lines(group)
+        used += len(GROUP_GAP) + len(lines[0])
+        if used > width:
+            blocks.append([])
+            used = name_width + len(GROUP_GAP) + len(lines[0])
+        blocks[-1].append(lines)
+    return "\n\n".join(_block(names, block) for block in blocks)
+
+
+def _group_lines(group: ColumnGroup) -> list[str]:
+    """Heading, columns and rows as lines of one width."""
+    blank = ("",) * len(group.columns)
+    rows = [group.columns, *(row or blank for row in group.rows)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths[0] += max(0, len(group.heading) - sum(widths) - 2 * (len(widths) - 1))
+    lines = ["  ".join(cell.rjust(size) for cell, size in zip(row, widths, strict=True)) for row in rows]
+    return [group.heading.center(len(lines[0])), *lines]
+
+
+def _block(names: list[str], groups: list[list[str]]) -> str:
+    """The lines of some groups side by side, without the rows that have no cell in any of them."""
+    lines = []
+    for name, *cells in zip(names, *groups, strict=True):
+        if any(cell.strip() for cell in cells):
+            lines.append(GROUP_GAP.join([name, *cells]))
+    lines.insert(2, "-" * len(lines[0]))
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def verdict(record: RunRecord) -> str:
+    """One plain sentence: the final held-out loss and how it compares with the trigram baseline."""
+    if not record.validations:
+        return "The run measured no held-out loss, so there is nothing to compare with the baselines."
+    final = HeldOut.from_line(record.validations[-1])
+    if final.loss is None or not math.isfinite(final.loss):
+        return "The final held-out loss is not a finite number, so it cannot be compared with the baselines."
+    loss = f"The final held-out loss, {final.loss:.3f} nats per token,"
+    trigram = record.baselines.get("trigram")
+    if trigram is None or trigram.loss is None:
+        return f"{loss} stands alone: the run's folder has no trigram baseline to compare it with."
+    difference = final.loss - trigram.loss
+    if round(abs(difference), 3) == 0:
+        return f"{loss} equals the trigram baseline."
+    side = "below" if difference < 0 else "above"
+    share = f"{100 * abs(difference) / trigram.loss:.1f} %"
+    return f"{loss} is {abs(difference):.3f} ({share}) {side} the trigram baseline, {trigram.loss:.3f}."
+
+
+def growth_sentence(event: GrowthEvent) -> str:
+    """When, how and why the model grew, and what that did to its loss on one and the same batch (nats per token)."""
+    sentence = f"Step {count(event.step)}: {count(event.parameters_before)} → {count(event.parameters)} parameters"
+    if event.operator:
+        sentence += f" by {event.operator}"
+    if event.reason:
+        sentence += f" ({event.reason})"
+    if event.loss_before is None or event.loss_after is None:
+        return f"{sentence}. The loss was not measured."
+    difference = f"{event.loss_after - event.loss_before:+.4f}".replace("-", "−")
+    return f"{sentence}. Loss {event.loss_before:.4f} before, {event.loss_after:.4f} after ({difference})."
+
+
+def footnotes(record: RunRecord) -> list[str]:
+    """What a reader of the table must know: where a loss was measured, and what of the run's files was left out."""
+    measured_earlier = [
+        f"The held-out loss of stage {stage.number} was measured at step {count(stage.held_out_step)}, "
+        f"not at its last step, {count(stage.last_step)}."
+        for stage in record.stages
+        if stage.held_out_step not in (None, stage.last_step)
+    ]
+    return [*reading_sentences(record), *measured_earlier, *record.notes]
+
+
+def reading_sentences(record: RunRecord) -> list[str]:
+    """What was read in words, as BabyLM counts them, and what the whole run reads; nothing without a plan of it."""
+    reading = record.reading
+    if reading is None:
+        return []
+    seen = record.steps[-1].get("consumed_words")
+    return [
+        f"Words are those between whitespace, repeats counted: {count(seen)} seen so far of {count(reading['words'])} "
+        f"that the whole run reads, {count(reading['unique_words'])} unique words in {count(reading['documents'])} "
+        f"documents, {reading['epochs']:.2f} epochs."
+    ]
+
+
+def count(value: float | None) -> str:
+    """A whole number with thousands separated by commas."""
+    return MISSING if value is None else f"{round(value):,}"
+
+
+def scientific(value: float | None) -> str:
+    return MISSING if value is None else f"{value:.2e}".replace("e+", "e")
+
+
+def decimals(value: float | None) -> str:
+    return MISSING if value is None else f"{value:.3f}"
+
+
+def short_count(value: float) -> str:
+    """A size for a label, three significant digits: 950, 1.23M, 45.6M, 1.2B."""
+    for limit, suffix in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if value >= limit * 0.9995:
+            return f"{value / limit:.3g}{suffix}"
+    return f"{value:.3g}"

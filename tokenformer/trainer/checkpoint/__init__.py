@@ -1,0 +1,1 @@
+"""Checkpoints: read in any layout, written whole, opened as a model."""

@@ -1,0 +1,55 @@
+"""A stored checkpoint as a model in this process, and the tokenizer that goes with it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from tokenformer.config.loading import load_config
+from tokenformer.data.corpus import TOKENIZER_FOLDER
+from tokenformer.data.tokenizer import Tokenizer, load_tokenizer
+from tokenformer.errors import UserError
+from tokenformer.trainer.checkpoint.stored import StoredCheckpoint
+from tokenformer.trainer.checkpoint.written import built_model, one_process
+
+
+@contextmanager
+def loaded_model(stored: StoredCheckpoint, dtype: torch.dtype) -> Iterator[torch.nn.Module]:
+    """The model in evaluation mode, and Nanotron's process group as long as it is used."""
+    with one_process() as context:
+        from tokenformer.trainer.checkpoint.restore import restore  # made of Nanotron, which must be repaired first
+
+        model = built_model(stored.model_config, dtype, context)
+        restore(model, None, None, stored.without_moments)
+        yield model.eval()
+
+
+def tokenizer_of(stored: StoredCheckpoint, folder: Path | None, option: str) -> Tokenizer:
+    """The tokenizer in `folder`, or that of the corpus on which the checkpoint's run trains, RUN/checkpoints/STEP.
+
+    Args:
+        option: of the command line, by which a user may give the folder.
+
+    Raises:
+        UserError: the tokenizer is not known or not there, or it has more tokens than the model.
+    """
+    tokenizer = load_tokenizer(folder or tokenizer_of_run(stored.folder, option))
+    size = stored.model_config.vocab_size
+    if tokenizer.vocabulary_size > size:
+        raise UserError(
+            f"the tokenizer {tokenizer.folder} has {tokenizer.vocabulary_size} tokens, and the checkpoint "
+            f"{stored.folder} only {size}: give the one that it was trained with by {option}"
+        )
+    return tokenizer
+
+
+def tokenizer_of_run(checkpoint: Path, option: str) -> Path:
+    """Folder of the tokenizer, by the config in the run's folder; raises as `tokenizer_of`."""
+    config = checkpoint.resolve().parent.parent / "config.yaml"
+    if not config.is_file():
+        raise UserError(f"{checkpoint} lies in no run's folder, so its tokenizer is not known; give {option} FOLDER")
+    folder = load_config(config).corpus_folder / TOKENIZER_FOLDER
+    if not folder.is_dir():
+        raise UserError(f"the tokenizer of {checkpoint} is not at {folder} any more; give {option} FOLDER")
+    return folder

@@ -1,0 +1,1 @@
+"""Everything that is known before a run starts: plan, checks, starting point."""

@@ -1,0 +1,129 @@
+"""What `tokenformer plan` prints: the stages of a run, before anything is trained."""
+
+import io
+import time
+
+import torch
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from tokenformer.kernels import pattention
+from tokenformer.trainer.run.plan_notes import plan_notes
+from tokenformer.trainer.run.prepared_run import PreparedRun, Stage
+
+# Share of a training step that matrix products take on the machines measured; see benchmarks/train_step.py.
+MATRIX_SHARE = 0.6
+MEASURING_SECONDS = 0.5
+
+
+def measured_flops_per_second(rows: int, hidden: int, tokens: int) -> float:
+    """Rate of this process on one Pattention of the run's shape, forward and backward, in FLOP/s.
+
+    The best of several runs counts: whatever else the machine is doing only makes the others slower.
+    """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    x = torch.randn(rows, hidden, device=device, requires_grad=True)
+    keys, values = (torch.randn(tokens, hidden, device=device, requires_grad=True) for _ in range(2))
+    best, started = float("inf"), time.perf_counter()
+    while time.perf_counter() - started < MEASURING_SECONDS:
+        start = time.perf_counter()
+        pattention(x, keys, values).sum().backward()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        best = min(best, time.perf_counter() - start)
+    return 12 * rows * hidden * tokens / best
+
+
+def _flops_per_second(run: PreparedRun, number: int) -> float:
+    """Estimate for a stage, from the rate of its feed-forward layer on this machine with this process' threads."""
+    model_config = run.model_configs[number]
+    hidden = model_config.hidden_size
+    width = model_config.intermediate_size if hasattr(model_config, "intermediate_size") else None
+    tokens = width if width is not None else model_config.tokens("feed_forward")
+    rows = run.config.tokens.micro_batch_size * run.config.tokens.sequence_length
+    return measured_flops_per_second(rows, hidden, tokens) * MATRIX_SHARE * run.config.parallelism.world_size
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def plan_table(run: PreparedRun) -> str:
+    """The stages as text: step, words, tokens, complexity, parameters, FLOPs and an estimated time."""
+    stages = run.stages()
+    rates = [_flops_per_second(run, number) for number in range(len(stages))]
+    title = escape(f"{run.name}: {run.config.model_type}, {run.config.tokens.train_steps:,} steps")
+    table = Table(title=title, title_justify="left")
+    headings = ("stage", "from step", "words", "tokens", "complexity", "parameters", "FLOPs", "time", "why")
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading == "why" else "right")
+    begins = [stage.earliest_step for stage in stages]
+    for number, stage in enumerate(stages):
+        known = stage.step is not None
+        row = _known_stage(stage, _seconds(run, begins[:number], stage.step, rates)) if known else _open_stage(stage)
+        table.add_row(str(number + 1), *row)
+    table.add_section()
+    table.add_row("end", *_end(run, stages, rates))
+    flops = [stage.flops_per_token * run.config.tokens_per_step for stage in stages]
+    seconds_per_step = [of_step / rate for of_step, rate in zip(flops, rates, strict=True)]
+    return _as_text(table) + "\n".join(plan_notes(run, stages, seconds_per_step)) + "\n"
+
+
+def _seconds(run: PreparedRun, begins: list[int], end: int, rates: list[float]) -> float:
+    """Time until step `end` if the stages begin at these steps, at these rates in FLOP/s."""
+    spans = zip(begins, [*begins[1:], end], rates, strict=False)
+    return sum(run.stage_flops(number, begin, until) / rate for number, (begin, until, rate) in enumerate(spans))
+
+
+def _known_stage(stage: Stage, seconds: float) -> tuple[str, ...]:
+    progress = stage.progress
+    return (
+        f"{stage.step:,}",
+        f"{progress.words:,.0f}",
+        f"{progress.tokens:,}",
+        f"{progress.complexity:.3f}",
+        f"{stage.parameters:,}",
+        f"{stage.flops:.3g}",
+        _duration(seconds),
+        escape(stage.reason),
+    )
+
+
+def _open_stage(stage: Stage) -> tuple[str, ...]:
+    """A stage whose step losses decide: what is the least, and nothing where there is none."""
+    progress = stage.progress
+    latest = "perhaps never" if stage.latest_step is None else f"at the latest after step {stage.latest_step:,}"
+    return (
+        f">= {stage.earliest_step:,}",
+        f">= {progress.words:,.0f}",
+        f">= {progress.tokens:,}",
+        "",
+        f"{stage.parameters:,}",
+        "",
+        "",
+        f"{stage.reason}; {latest}",
+    )
+
+
+def _end(run: PreparedRun, stages: list[Stage], rates: list[float]) -> tuple[str, ...]:
+    """The last row. What is open costs most if each stage begins at its earliest step, and least at its latest."""
+    steps = run.config.tokens.train_steps
+    last = run.progress(steps, [])
+    row = (f"{steps:,}", f"{last.words:,.0f}", f"{last.tokens:,}", f"{last.complexity:.3f}")
+    costs = []
+    for begins in (
+        [stage.latest_step for stage in stages if stage.latest_step is not None],
+        [stage.earliest_step for stage in stages],
+    ):
+        flops, seconds = run.training_flops(steps, begins[1:]), _seconds(run, begins, steps, rates)
+        costs.append((f"{stages[len(begins) - 1].parameters:,}", f"{flops:.3g}", _duration(seconds)))
+    return (*row, *(low if low == high else f"{low} to {high}" for low, high in zip(*costs, strict=True)), "")
+
+
+def _as_text(table: Table) -> str:
+    text = io.StringIO()
+    Console(width=150, file=text).print(table)
+    return text.getvalue()
