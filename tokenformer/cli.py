@@ -10,6 +10,8 @@ from pathlib import Path
 from tokenformer import __version__
 from tokenformer.errors import UserError
 
+UNITS = ("passage", "line", "paragraph", "file")
+
 
 def corpus(arguments: argparse.Namespace) -> None:
     from tokenformer.corpora import write_corpus
@@ -59,6 +61,7 @@ def prepare(arguments: argparse.Namespace) -> None:
         inputs=[InputSource.parse(text) for text in arguments.inputs],
         output=arguments.output,
         unit=arguments.unit,
+        passage_words=arguments.passage_words,
         text_field=arguments.text_field,
         language=arguments.language,
         measure=measure,
@@ -229,7 +232,8 @@ def _add_prepare(verbs) -> None:
     )
     verb.add_argument("inputs", nargs="+", metavar="PATH[=WEIGHT]", help=".txt .train .jsonl .parquet, each also .gz")
     verb.add_argument("--output", type=Path, required=True, help="folder for the prepared corpus")
-    verb.add_argument("--unit", choices=("line", "paragraph", "file"), default="paragraph", help="what a document is")
+    verb.add_argument("--unit", choices=UNITS, default="passage", help="what a document of plain text is")
+    verb.add_argument("--passage-words", type=int, default=200, help="about how many words a passage has")
     verb.add_argument("--text-field", default="text", help="field of .jsonl and column of .parquet with the text")
     verb.add_argument("--language", default="en", help="en or sv, another code, code or formal")
     _add_measure(verb, default="surprisal, for code and formal nesting_depth")
@@ -255,7 +259,7 @@ def _add_score(verbs) -> None:
     verb.add_argument("texts", nargs="+", metavar="TEXT", help="quoted text, files and folders, or a run's YAML")
     verb.add_argument("--language", default="auto", help="en, sv, another code, code or formal; auto finds out")
     _add_measure(verb, default="the corpus's own, ensemble, or nesting_depth")
-    verb.add_argument("--unit", choices=("line", "paragraph", "file"), default="paragraph", help="what a document is")
+    verb.add_argument("--unit", choices=UNITS, default="paragraph", help="what a document of plain text is")
     verb.add_argument("--text-field", default="text", help="field of .jsonl and column of .parquet with the text")
     verb.add_argument("--html", type=Path, metavar="OUT", help="write a page with pictures and the documents to read")
     verb.add_argument("--processes", type=int, help="that score at the same time; default: one for each processor")

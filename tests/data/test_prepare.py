@@ -20,7 +20,14 @@ from tokenformer.errors import UserError
 
 def options_for(folder: Path, output: Path, **changes) -> PrepareOptions:
     return PrepareOptions(
-        **{"inputs": [InputSource(folder)], "output": output, "vocabulary_size": 300, "validation_share": 0.2} | changes
+        **{
+            "inputs": [InputSource(folder)],
+            "unit": "paragraph",
+            "output": output,
+            "vocabulary_size": 300,
+            "validation_share": 0.2,
+        }
+        | changes
     )
 
 
@@ -217,7 +224,7 @@ def test_a_killed_process_leaves_no_output_and_the_next_run_works(stand_in_measu
 
         prepare._measure_unit = lambda measure: "none"
         prepare._score = lambda *arguments: os.kill(os.getpid(), signal.SIGKILL)
-        options = prepare.PrepareOptions([InputSource(Path(sys.argv[1]))], Path(sys.argv[2]))
+        options = prepare.PrepareOptions([InputSource(Path(sys.argv[1]))], Path(sys.argv[2]), "paragraph")
         prepare.prepare_corpus(options)
         """
     )

@@ -35,7 +35,9 @@ def test_a_prepared_corpus_gives_its_documents_back(stand_in_measure, two_source
     prepare_corpus(options)
     collection = open_collection([str(tmp_path / "out")])
     documents = {(document.text, document.source) for document in collection.read()}
-    assert documents == {(document.text, document.source) for document in open_collection([str(two_sources)]).read()}
+    assert documents == {
+        (document.text, document.source) for document in open_collection([str(two_sources)], unit="passage").read()
+    }
     assert collection.corpus.measure == "surprisal"
     assert collection.size == sum(len(text.encode()) for text in collection)
     with pytest.raises(UserError, match="one prepared corpus is looked at"):

@@ -36,7 +36,12 @@ def corpus(tmp_path_factory) -> PreparedCorpus:
         paragraphs = [" ".join(random.choice(words, size=random.integers(4, 20))) for _ in range(200)]
         (folder / "texts" / f"{source}.txt").write_text("\n\n".join(paragraphs), encoding="utf-8")
     options = PrepareOptions(
-        [InputSource(folder / "texts")], folder / "prepared", vocabulary_size=300, validation_share=0.2, measure="lix"
+        [InputSource(folder / "texts")],
+        folder / "prepared",
+        unit="paragraph",
+        vocabulary_size=300,
+        validation_share=0.2,
+        measure="lix",
     )
     prepare_corpus(options)
     return PreparedCorpus.open(Path(folder / "prepared"))

@@ -170,7 +170,8 @@ class ContextPhase:
 class Curriculum:
     """`ordering` is a name in `tokenformer.curriculum.ORDERINGS` and its parameters, `selections` are names in
     `tokenformer.curriculum.SELECTIONS` and theirs; `mixture` holds a share, or a list of [progress, share], for each
-    source of the corpus, and takes the place of the sources' weights; `smoothing` is the weight of the past in the
+    source of the corpus, and takes the place of the sources' weights; `keep_neighbours` is a number of levels of
+    difficulty, within which each source is read in the order of its files; `smoothing` is the weight of the past in the
     moving average of complexity that triggers growth."""
 
     ordering: Dict[str, Any] = field(default_factory=lambda: {"name": "random"})
@@ -178,6 +179,7 @@ class Curriculum:
     mixture: Optional[Dict[str, Any]] = None
     context_length: Optional[List[ContextPhase]] = None
     budget: WordBudget = field(default_factory=WordBudget)
+    keep_neighbours: Optional[int] = None
     smoothing: float = 0.98
 
 

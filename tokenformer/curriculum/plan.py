@@ -14,6 +14,7 @@ import numpy as np
 from tokenformer.curriculum.budget import check_epochs, check_word_budget
 from tokenformer.curriculum.copies import Budget, Copies, Documents, choose_copies
 from tokenformer.curriculum.mixture import Mixture, choose_mixed, mixed
+from tokenformer.curriculum.neighbours import with_neighbours_kept
 from tokenformer.curriculum.orderings import Ordering, find_ordering, ordering_parameters
 from tokenformer.curriculum.selections import selected
 from tokenformer.errors import UserError
@@ -142,6 +143,7 @@ def build_plan(
     document_source: np.ndarray | None = None,
     source_weights: Sequence[float] | None = None,
     source_names: Sequence[str] | None = None,
+    keep_neighbours: int | None = None,
 ) -> SamplePlan:
     """The plan of a run; a pure function.
 
@@ -157,6 +159,7 @@ def build_plan(
         document_source, source_weights: int64[n] and one weight for each source, how often an epoch holds its
             documents (may be fractional); without them every document occurs once.
         source_names: name of each source.
+        keep_neighbours: number of levels of difficulty within which a source is read as its files stand; None is none.
 
     Raises UserError for an unknown ordering, selection or parameter, a corpus without text, a complexity that is not
     finite, a run shorter than one sample or with more epochs than `maximum_epochs` or MAXIMUM_EPOCHS, and weights,
@@ -185,6 +188,8 @@ def build_plan(
         check_epochs(copies, maximum_epochs)
     tokens_read = int(sum(copies.tokens.sum() for copies in parts))
     order = _order(parts, shares, find_ordering(ordering), settings, seed)
+    if keep_neighbours is not None:
+        order = with_neighbours_kept(order, documents.tokens, documents.complexity, documents.source, keep_neighbours)
     if total_tokens is None:
         total_tokens = _whole_steps(tokens_read, tokens_per_step, total_words)
     return SamplePlan(

@@ -14,6 +14,7 @@ from tokenformer.data.corpus import MANIFEST_FILE, SPLITS, TOKENIZER_FOLDER, wri
 from tokenformer.data.corpus_report import LEAKED, REPEATED, report_dict, report_text
 from tokenformer.data.corpus_scoring import CorpusScoring, MeasureColumns
 from tokenformer.data.encoding import EncodedSplit, encode_split
+from tokenformer.data.passages import WORDS
 from tokenformer.data.reading import InputSource, ReadingReport, Unit, read_documents
 from tokenformer.data.source_files import list_source_files
 from tokenformer.data.splitting import is_held_out, text_key
@@ -34,7 +35,9 @@ class PrepareOptions:
 
     inputs: Sequence[InputSource]
     output: Path
-    unit: Unit = "paragraph"
+    unit: Unit = "passage"
+    passage_words: int = WORDS
+    """About how many words a passage has."""
     text_field: str = "text"
     language: str = "en"
     measure: str | None = None
@@ -124,6 +127,8 @@ def _check_options(options: PrepareOptions) -> None:
         raise UserError("there is nothing to prepare: give at least one file or folder of text")
     if options.unit not in get_args(Unit):
         raise UserError(f"unit '{options.unit}' is not known: choose one of {', '.join(get_args(Unit))}")
+    if options.passage_words < 1:
+        raise UserError(f"passage_words is {options.passage_words}: set it to 1 or more")
     if not options.validation_inputs and not 0 < options.validation_share < 1:
         raise UserError(
             f"validation_share is {options.validation_share}: set it between 0 and 1, or give held-out inputs"
@@ -176,7 +181,8 @@ def _read_inputs(
     report = reading.reports[name] = ReadingReport()
     weights = {file.source: file.weight for file in list_source_files(inputs, ReadingReport())}
     index = {source: place for place, source in enumerate(reading.weights)}
-    for number, document in enumerate(read_documents(inputs, options.unit, options.text_field, report), start=1):
+    documents = read_documents(inputs, options.unit, options.text_field, report, options.passage_words)
+    for number, document in enumerate(documents, start=1):
         if document.source not in index:
             index[document.source] = len(index)
             reading.weights[document.source] = weights[document.source]
@@ -279,6 +285,7 @@ def _manifest(
         "measure": options.measure,
         "measure_unit": _measure_unit(options.measure),
         "unit": options.unit,
+        **({"passage_words": options.passage_words} if options.unit == "passage" else {}),
         "sources": list(reading.weights),
         "weights": list(reading.weights.values()),
         "vocabulary_size": tokenizer.vocabulary_size,

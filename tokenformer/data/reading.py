@@ -5,18 +5,19 @@ import gzip
 import io
 import json
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, Literal, get_args
 
+from tokenformer.data.passages import WORDS, passages
 from tokenformer.data.reading_report import ReadingReport
 from tokenformer.data.source_files import PLAIN_TEXT_SUFFIXES, InputSource, SourceFile, list_source_files
 from tokenformer.data.text_repair import CountRepair, clean_text, decode_utf8, remove_byte_order_mark, remove_nul
 from tokenformer.errors import UserError
 
-Unit = Literal["line", "paragraph", "file"]
-"""What is one document in plain text; paragraphs are separated by blank lines."""
+Unit = Literal["passage", "line", "paragraph", "file"]
+"""What is one document in plain text; paragraphs are separated by blank lines, `passages` says what a passage is."""
 
 _ROWS_PER_BATCH = 1024
 
@@ -34,13 +35,14 @@ def read_documents(
     unit: Unit,
     text_field: str = "text",
     report: ReadingReport | None = None,
+    passage_words: int = WORDS,
 ) -> Iterator[Document]:
     """The documents of `inputs`, file by file, in an order that depends on the inputs and file names alone.
 
-    In plain text a document is a `unit`; in `.jsonl` and `.parquet` it is a row's `text_field`. Memory is bounded by
-    the longest document (a `.parquet.gz` is unpacked in memory). The text is as in the file (no Unicode normalisation,
-    no stripping), but for the line end after a line or paragraph and the repairs named in `reading_report.REPAIRED`.
-    `report` is filled on the way.
+    In plain text a document is a `unit`, a passage of about `passage_words` words; in `.jsonl` and `.parquet` it is a
+    row's `text_field`. Memory is bounded by the longest document (a `.parquet.gz` is unpacked in memory). The text is
+    as in the file (no Unicode normalisation, no stripping), but for the line end after a line or paragraph, the white
+    space around a passage and the repairs named in `reading_report.REPAIRED`. `report` is filled on the way.
 
     Raises UserError for inputs that cannot be read (see `list_source_files`), broken gzip or Parquet files, UTF-16
     text and Parquet files without a text column `text_field`.
@@ -49,10 +51,13 @@ def read_documents(
         raise UserError(f"unit '{unit}' is not known: choose one of {', '.join(get_args(Unit))}")
     report = ReadingReport() if report is None else report
     files = list_source_files(inputs, report)
-    return (document for file in files for document in _read_file(file, unit, text_field, report))
+    plain_text = _unit_reader(unit, passage_words)
+    return (document for file in files for document in _read_file(file, plain_text, text_field, report))
 
 
-def _read_file(file: SourceFile, unit: Unit, text_field: str, report: ReadingReport) -> Iterator[Document]:
+def _read_file(
+    file: SourceFile, plain_text: "PlainTextReader", text_field: str, report: ReadingReport
+) -> Iterator[Document]:
     counts = report.source(file.source)
     counts.files += 1
     with _opened(file) as stream:
@@ -60,7 +65,7 @@ def _read_file(file: SourceFile, unit: Unit, text_field: str, report: ReadingRep
             report.count("empty_file", file.source, example=str(file.path))
             return
         if file.suffix in PLAIN_TEXT_SUFFIXES:
-            texts = _PLAIN_TEXT_UNITS[unit](stream, file, report)
+            texts = plain_text(stream, file, report)
         else:
             texts = _ROW_READERS[file.suffix](stream, file, text_field, report)
         for text in texts:
@@ -198,5 +203,14 @@ def _counter(file: SourceFile, report: ReadingReport) -> CountRepair:
     return lambda reason, amount: report.count(reason, file.source, amount)
 
 
-_PLAIN_TEXT_UNITS = {"line": _lines, "paragraph": _paragraphs, "file": _whole_file}
+def _unit_reader(unit: Unit, passage_words: int) -> "PlainTextReader":
+    """What makes documents of a file of plain text."""
+
+    def read_passages(stream: BinaryIO, file: SourceFile, report: ReadingReport) -> Iterator[str]:
+        return passages(_lines(stream, file, report), passage_words)
+
+    return {"passage": read_passages, "line": _lines, "paragraph": _paragraphs, "file": _whole_file}[unit]
+
+
+PlainTextReader = Callable[[BinaryIO, SourceFile, ReadingReport], Iterator[str]]
 _ROW_READERS = {".jsonl": _json_rows, ".parquet": _parquet_rows}

@@ -87,8 +87,11 @@ def test_by_the_command_line(reference, tmp_path, capsys):
     nats, tokens = CheckpointLosses(checkpoint(reference))(TEXTS[:1])
     assert float(value) == pytest.approx(nats[0] / tokens[0], abs=2e-3)
     (tmp_path / "text.txt").write_text("\n\n".join(f"the cat {number}" for number in range(100)))
-    words = ["prepare", str(tmp_path / "text.txt"), "--output", str(tmp_path / "out"), "--vocabulary-size", "300"]
-    assert main([*words, "--validation-share", "0.1", "--reference", folder, "--weak", folder]) == 0
+    words = ["prepare", str(tmp_path / "text.txt"), "--output", str(tmp_path / "out"), "--unit", "paragraph"]
+    assert (
+        main([*words, "--vocabulary-size", "300", "--validation-share", "0.1", "--reference", folder, "--weak", folder])
+        == 0
+    )
     corpus = PreparedCorpus.open(tmp_path / "out")
     assert corpus.measure == "loss_gap" and not corpus.train.complexity.any()
 

@@ -107,6 +107,8 @@ def _check_curriculum(config: RunConfig) -> None:
     curriculum = config.curriculum
     if not 0 <= curriculum.smoothing < 1:
         raise UserError(f"curriculum.smoothing is {curriculum.smoothing}; it must be 0 or more and below 1")
+    if curriculum.keep_neighbours is not None and curriculum.keep_neighbours < 1:
+        raise UserError(f"curriculum.keep_neighbours is {curriculum.keep_neighbours}; it must be 1 or more, or null")
     if curriculum.budget.max_epochs is not None and curriculum.budget.max_epochs < 1:
         raise UserError(f"curriculum.budget.max_epochs is {curriculum.budget.max_epochs}; it must be 1 or more")
     if config.tokens.train_steps is None and curriculum.budget.words is None:

@@ -120,6 +120,7 @@ class PreparedRun:
                 parameters=parameters,
                 selections=curriculum.selections,
                 mixture=curriculum.mixture,
+                keep_neighbours=curriculum.keep_neighbours,
                 seed=self.config.data_stages[0].data.seed,
                 total_tokens=steps * self.config.tokens_per_step if words is None else None,
                 total_words=None if words is None else number_of_words(words, "budget: words"),
