@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from tokenformer.conversion.formats import Format
+from tokenformer.devices import default_device
 from tokenformer.errors import UserError
 from tokenformer.growth.parameter_state import ParameterState
 from tokenformer.trainer.checkpoint.stored import StoredCheckpoint
@@ -48,7 +49,7 @@ def check_transformers() -> None:
 
 
 def _dtype(stored: StoredCheckpoint) -> torch.dtype:
-    return stored.dtype if torch.cuda.is_available() else torch.float32
+    return stored.dtype if default_device() == "cuda" else torch.float32
 
 
 @torch.no_grad()

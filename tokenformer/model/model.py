@@ -19,6 +19,7 @@ from nanotron.random import RandomStates
 from torch import nn
 from torch.nn import functional
 
+from tokenformer.devices import default_device
 from tokenformer.model.block import Norm, TokenformerBlock
 from tokenformer.model.config import TokenformerConfig
 from tokenformer.model.flops import block_matrix_parameters, tokenformer_size
@@ -53,7 +54,7 @@ class TokenformerModel(nn.Module):
         mode = parallel_config.tp_mode if parallel_config else TensorParallelLinearMode.ALL_REDUCE
         asynchronous = parallel_config.tp_linear_async_communication if parallel_config else False
         pg = parallel_context.tp_pg
-        self.p2p = P2P(parallel_context.pp_pg, device=torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+        self.p2p = P2P(parallel_context.pp_pg, device=torch.device(default_device()))
         documents = {"document_ids"} if config.document_mask else set()
         self.token_position_embeddings = PipelineBlock(
             p2p=self.p2p,

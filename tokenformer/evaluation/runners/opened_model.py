@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from tokenformer.devices import choose_device
 from tokenformer.errors import UserError
 from tokenformer.evaluation.huggingface_network import HuggingFaceNetwork
 from tokenformer.evaluation.networks import LogitsFunction, TokenNetwork
@@ -85,7 +86,7 @@ def _opened_checkpoint(source: ModelSource) -> Iterator[OpenedModel]:
     stored = StoredCheckpoint(Path(source.model))
     tokenizer = tokenizer_of(stored, Path(source.tokenizer) if source.tokenizer else None, "--tokenizer")
     dtype = source.torch_dtype(stored.dtype)
-    with loaded_model(stored, dtype) as model:
+    with loaded_model(stored, dtype, source.device) as model:
         device = next(model.parameters()).device
 
         def logits(ids: torch.Tensor) -> torch.Tensor:
@@ -109,6 +110,7 @@ def _opened_hugging_face(source: ModelSource) -> OpenedModel:
         raise UserError("a Hugging Face model needs pip install tokenformer[eval]") from error
     if source.tokenizer and not Path(source.tokenizer).is_dir():
         raise UserError(f"the tokenizer {source.tokenizer} is no folder; give one with a tokenizer.json")
+    device = choose_device(source.device)
     trusted = source.trust_remote_code or brings_our_code(Path(source.model))
     settings: dict[str, Any] = {"trust_remote_code": trusted}
     if source.revision is not None:
@@ -121,7 +123,6 @@ def _opened_hugging_face(source: ModelSource) -> OpenedModel:
         if not trusted and "trust_remote_code" in str(error):
             hint = "; --trust-remote-code lets its code run"
         raise UserError(f"{source.model} cannot be opened as a Hugging Face model{hint}: {error}") from error
-    device = source.device or ("cuda" if torch.cuda.is_available() else "cpu")
     model = model.to(device=device, dtype=source.torch_dtype(model.dtype)).eval()
     prefix = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
     if prefix is None:

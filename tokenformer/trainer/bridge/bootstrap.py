@@ -4,8 +4,7 @@ import importlib.util
 from dataclasses import dataclass
 from functools import cache
 
-import torch
-
+from tokenformer.devices import default_device
 from tokenformer.errors import UserError
 from tokenformer.trainer.bridge import import_repair
 from tokenformer.trainer.bridge.cpu_host import mend_collectives
@@ -40,7 +39,7 @@ def bootstrap() -> BootstrapReport:
     """
     if not _found("nanotron"):
         raise UserError("training needs Nanotron: pip install nanotron==0.4")
-    on_cpu = not torch.cuda.is_available()
+    on_cpu = default_device() == "cpu"
     without_flash_attention = not _found("flash_attn")
     import_repair.install(import_repair.Repairs(cpu_device=on_cpu, flash_attention=without_flash_attention))
     if on_cpu:

@@ -10,6 +10,8 @@ from types import ModuleType
 import torch
 import torch.distributed
 
+from tokenformer.devices import default_device, process_count
+
 
 class CpuAccelerator:
     """Stands where Nanotron's modules say `torch.cuda`. Devices and streams do not exist, memory counters are 0."""
@@ -106,9 +108,9 @@ def ensure_launch_environment() -> None:
 def ensure_process_group() -> None:
     """Starts gloo where there is no CUDA; with CUDA Nanotron starts NCCL itself."""
     ensure_launch_environment()
-    if torch.cuda.is_available() or torch.distributed.is_initialized():
+    if default_device() == "cuda" or torch.distributed.is_initialized():
         return
-    if os.environ["WORLD_SIZE"] == "1":  # nobody to meet, so no port that another program could have taken meanwhile
+    if process_count() == 1:  # nobody to meet, so no port that another program could have taken meanwhile
         torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
     else:
         torch.distributed.init_process_group("gloo")

@@ -9,14 +9,23 @@ import torch
 from tokenformer.config.loading import load_config
 from tokenformer.data.corpus import TOKENIZER_FOLDER
 from tokenformer.data.tokenizer import Tokenizer, load_tokenizer
+from tokenformer.devices import choose_device, use_device
 from tokenformer.errors import UserError
 from tokenformer.trainer.checkpoint.stored import StoredCheckpoint
 from tokenformer.trainer.checkpoint.written import built_model, one_process
 
 
 @contextmanager
-def loaded_model(stored: StoredCheckpoint, dtype: torch.dtype) -> Iterator[torch.nn.Module]:
-    """The model in evaluation mode, and Nanotron's process group as long as it is used."""
+def loaded_model(stored: StoredCheckpoint, dtype: torch.dtype, device: str | None = None) -> Iterator[torch.nn.Module]:
+    """The model in evaluation mode, and Nanotron's process group as long as it is used.
+
+    Args:
+        device: "cpu" or "cuda", for the rest of this process; None is the default one.
+
+    Raises:
+        UserError: the device is not there, or Nanotron works on another one in this process.
+    """
+    use_device(choose_device(device))
     with one_process() as context:
         from tokenformer.trainer.checkpoint.restore import restore  # made of Nanotron, which must be repaired first
 

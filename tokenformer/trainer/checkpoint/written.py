@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from tokenformer.devices import default_device, process_count
 from tokenformer.errors import UserError
 from tokenformer.files import folder_built_beside, write_atomically
 from tokenformer.growth.parameter_state import ParameterState
@@ -25,11 +26,14 @@ def one_process() -> Iterator["ParallelContext"]:  # noqa: F821 (nanotron is imp
     """Nanotron's parallel context for this process alone; process group and launch variables do not outlive it.
 
     Raises:
-        UserError: this process is one of several that `torchrun` started.
+        UserError: this process is one of several that `torchrun` started, or Nanotron works on another device in it.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise UserError("a checkpoint is written by one process; start it without torchrun")
-    bootstrap()
+    if process_count() > 1:
+        raise UserError("a checkpoint is opened and written by one process; start it without torchrun")
+    if bootstrap().device != default_device():
+        raise UserError(
+            f"Nanotron already works on {bootstrap().device} in this process; start another for {default_device()}"
+        )
     from nanotron.parallel import ParallelContext
 
     environment, started = dict(os.environ), not torch.distributed.is_initialized()

@@ -7,6 +7,7 @@ from nanotron.helpers import init_optimizer_and_grad_accumulator, lr_scheduler_b
 from nanotron.trainer import DistributedTrainer
 from torch.overrides import TorchFunctionMode
 
+from tokenformer.devices import default_device
 from tokenformer.growth.operator import GrowthContext
 from tokenformer.growth.parameter_state import grown_state
 from tokenformer.growth.transition import Transition
@@ -80,7 +81,7 @@ def grow(trainer: DistributedTrainer, transition: Transition, context: GrowthCon
         _build(trainer, transition.after)
         _fill_all(trainer, old, transition, context, new_moments)
         _go_on_with_schedule(trainer, schedule)
-    if torch.cuda.is_available():
+    if default_device() == "cuda":
         torch.cuda.empty_cache()  # blocks of the old sizes are of no use any more
 
 

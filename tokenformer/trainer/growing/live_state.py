@@ -16,6 +16,7 @@ from nanotron.optim.zero import ZeroDistributedOptimizer
 from nanotron.trainer import DistributedTrainer
 from torch.nn.parallel import DistributedDataParallel
 
+from tokenformer.devices import default_device
 from tokenformer.growth.parameter_state import MOMENT_POWERS, ParameterState
 from tokenformer.trainer.checkpoint.tensor_shards import SlicesPair, join_shards, whole_shape
 
@@ -160,17 +161,13 @@ class LiveState:
                 rank = torch.distributed.get_global_rank(self.pp_pg, receiver)
                 torch.distributed.send(_as_bytes(piece), rank, group=self.pp_pg)
         if self.stage in receivers:
-            piece = torch.empty(numel, dtype=dtype, device=self._device)
+            piece = torch.empty(numel, dtype=dtype, device=default_device())
             if numel:
                 rank = torch.distributed.get_global_rank(self.pp_pg, sender)
                 torch.distributed.recv(_as_bytes(piece), rank, group=self.pp_pg)
         if piece is None:  # not here, or a replica's empty slice
-            piece = torch.empty(0, dtype=dtype, device=self._device)
+            piece = torch.empty(0, dtype=dtype, device=default_device())
         return piece.flatten()
-
-    @property
-    def _device(self) -> str:
-        return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _as_bytes(tensor: torch.Tensor) -> torch.Tensor:

@@ -1,6 +1,5 @@
 """What a growth event needs of a process' memory, and what is said when there is not enough."""
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ import torch.distributed
 from nanotron.optim.zero import ZeroDistributedOptimizer
 from nanotron.trainer import DistributedTrainer
 
+from tokenformer.devices import process_rank
 from tokenformer.errors import UserError
 from tokenformer.growth.transition import Transition
 from tokenformer.model.flops import model_size
@@ -72,8 +72,8 @@ def explained_when_out_of_memory(trainer: DistributedTrainer, transition: Transi
             f"gradients and optimizer state of the grown model take about {needed:,} bytes in each process, and "
             f"activations come on top; {kept}. Start again with more memory or more processes ({_first_line(error)})"
         )
-        if os.environ.get("RANK", "0") != "0":  # the command line speaks for rank 0 alone
-            print(f"tokenformer: rank {os.environ['RANK']}: {message}", file=sys.stderr, flush=True)
+        if process_rank() != 0:  # the command line speaks for rank 0 alone
+            print(f"tokenformer: rank {process_rank()}: {message}", file=sys.stderr, flush=True)
         raise UserError(message) from error
 
 

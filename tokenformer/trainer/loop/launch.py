@@ -1,11 +1,11 @@
 """From a config file to a finished run, in this process."""
 
-import os
 import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+from tokenformer.devices import process_rank
 from tokenformer.errors import UserError
 from tokenformer.kernels import SHARDING, choose_backend
 from tokenformer.trainer.bridge.bootstrap import bootstrap
@@ -17,7 +17,7 @@ from tokenformer.trainer.run.start import starting_point
 
 
 def _say(message: str) -> None:
-    if os.environ.get("RANK", "0") == "0":
+    if process_rank() == 0:
         print(message, file=sys.stderr, flush=True)
 
 

@@ -15,6 +15,7 @@ from nanotron.models import NanotronModel
 from nanotron.parallel import ParallelContext
 from nanotron.parallel.pipeline_parallel.tensor_pointer import TensorPointer
 
+from tokenformer.devices import default_device
 from tokenformer.evaluation.outcomes import Scoring, TaskScore
 from tokenformer.evaluation.prefix_tree import TOKENS_OF_A_PASS, Batch, ScoringPlan
 
@@ -32,7 +33,7 @@ class LiveEvaluation:
 
     def __init__(self, scoring: Scoring, batch_size: int | None, context: ParallelContext):
         self.scoring, self.context = scoring, context
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.device = default_device()
         # A sequence is cut over the tensor-parallel ranks where tp_mode is REDUCE_SCATTER.
         multiple = context.tp_pg.size()
         self.plan = ScoringPlan(

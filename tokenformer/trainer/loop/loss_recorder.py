@@ -6,6 +6,7 @@ import torch
 from nanotron import distributed as dist
 from nanotron.parallel import ParallelContext
 
+from tokenformer.devices import default_device
 from tokenformer.growth.triggers import LossHistory, Progress
 
 
@@ -35,7 +36,6 @@ class LossRecorder:
             self.history = self.history.with_loss(source, progress.step, progress.flops, known, event_steps)
 
     def _of_knowing_rank(self, value: float) -> float:
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        shared = torch.tensor([value], dtype=torch.float64, device=device)
+        shared = torch.tensor([value], dtype=torch.float64, device=default_device())
         dist.broadcast(shared, src=self.knowing_rank, group=self.context.world_pg)
         return shared.item()

@@ -1,7 +1,6 @@
 """Nanotron's `DistributedTrainer`, with a sample plan, growth, held-out loss and checkpoints that resume exactly."""
 
 import json
-import os
 import tempfile
 import time
 from dataclasses import asdict
@@ -12,6 +11,7 @@ from nanotron import distributed as dist
 from nanotron.trainer import DistributedTrainer
 
 from tokenformer.data.sample_dataset import SampleDataset
+from tokenformer.devices import default_device, process_rank
 from tokenformer.evaluation.held_out import held_out_levels
 from tokenformer.files import write_atomically
 from tokenformer.freed_memory import keep_freed_memory
@@ -343,10 +343,10 @@ def train(run: PreparedRun, start: StartingPoint) -> None:
     """Trains in this process, which is one of those that `torchrun` started or the only one."""
     from tokenformer.trainer.bridge.cpu_host import ensure_process_group
 
-    if not torch.cuda.is_available():
+    if default_device() == "cpu":
         keep_freed_memory()
     ensure_process_group()
-    if os.environ.get("RANK", "0") == "0":
+    if process_rank() == 0:
         write_run_files(run, start.resolved_config)
     TokenformerTrainer(run, start).fit()
     torch.distributed.destroy_process_group()

@@ -9,12 +9,13 @@ from nanotron.models import NanotronModel
 from nanotron.parallel import ParallelContext
 from nanotron.parallel.pipeline_parallel.tensor_pointer import TensorPointer
 
+from tokenformer.devices import default_device
 from tokenformer.evaluation.held_out import HeldOutLevel, summarise
 from tokenformer.trainer.loop.batches import as_microbatch
 
 
 def _to_device(batch: dict) -> dict:
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = default_device()
     return {key: value if isinstance(value, TensorPointer) else value.to(device) for key, value in batch.items()}
 
 
@@ -37,8 +38,7 @@ class HeldOutLoss:
         return 0.0 if isinstance(loss, TensorPointer) else loss.double().item() * int(mask.sum())
 
     def _over_ranks(self, values: list[float]) -> list[float]:
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        total = torch.tensor(values, dtype=torch.float64, device=device)
+        total = torch.tensor(values, dtype=torch.float64, device=default_device())
         dist.all_reduce(total, group=self.context.dp_pg)
         dist.all_reduce(total, group=self.context.pp_pg)
         return total.tolist()

@@ -1,12 +1,12 @@
 """What can be wrong with a run, found before any work starts."""
 
-import os
 import re
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
 from tokenformer.config.sections import Evaluation, InitMethod, RunConfig
+from tokenformer.devices import process_count
 from tokenformer.errors import UserError
 from tokenformer.evaluation.task_files import find_tasks
 from tokenformer.growth.policy import GrowthPolicy
@@ -39,7 +39,7 @@ LEAST = {
 
 def check_launch(config: RunConfig) -> None:
     """The number of processes is what the layout asks for."""
-    layout, world_size = config.parallelism, int(os.environ.get("WORLD_SIZE", "1"))
+    layout, world_size = config.parallelism, process_count()
     if layout.world_size != world_size:
         raise UserError(
             f"parallelism dp {layout.dp} x tp {layout.tp} x pp {layout.pp} needs {layout.world_size} processes, "

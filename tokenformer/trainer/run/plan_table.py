@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from tokenformer.devices import default_device
 from tokenformer.kernels import pattention
 from tokenformer.trainer.run.plan_notes import plan_notes
 from tokenformer.trainer.run.prepared_run import PreparedRun, Stage
@@ -22,7 +23,7 @@ def measured_flops_per_second(rows: int, hidden: int, tokens: int) -> float:
 
     The best of several runs counts: whatever else the machine is doing only makes the others slower.
     """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = default_device()
     x = torch.randn(rows, hidden, device=device, requires_grad=True)
     keys, values = (torch.randn(tokens, hidden, device=device, requires_grad=True) for _ in range(2))
     best, started = float("inf"), time.perf_counter()
