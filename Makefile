@@ -6,6 +6,8 @@ DATA := data
 RUN := runs/tokenformer-demo
 # A package index with torch builds for the CPU saves gigabytes of CUDA: make demo TORCH_INDEX=...
 TORCH_INDEX ?=
+# Processes that run the tests; one a core is best.
+WORKERS ?= 2
 # Keys of the demo's YAML to change: make demo SET="--set tokens.train_steps=100"
 SET ?=
 
@@ -39,8 +41,9 @@ $(VENV)/transformers-4: $(VENV)/.installed
 	rm -rf $@
 	mv $@.partial $@
 
+# Tests of one file stay in one process, which shares what they train. Each process computes with one thread.
 test: $(VENV)/.installed $(VENV)/transformers-4
-	$(BIN)/python -m pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" --numprocesses $(WORKERS) --dist loadfile
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

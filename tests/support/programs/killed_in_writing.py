@@ -6,9 +6,10 @@ KILLED_AT=weights python killed_in_writing.py grow CHECKPOINT OUT ...
 import os
 import sys
 
+from tests.support.programs.killed_in_growth import die_at, main  # isort: skip (it starts Nanotron)
+
 from nanotron.serialize import weights
 
-from tests.support.programs.killed_in_growth import die_at, main
 from tokenformer.trainer.checkpoint import written as written_checkpoint
 
 POINTS = {

@@ -93,9 +93,9 @@ def test_flash_attention_comes_from_the_stand_in():
             from flash_attn_other import thing
     """
     assert repaired(source, FLASH) == normal("""
-        from tokenformer.trainer.flash_attention_stand_in import bert_padding
+        from tokenformer.trainer.bridge.flash_attention_stand_in import bert_padding
         def forward():
-            from tokenformer.trainer.flash_attention_stand_in import RotaryEmbedding as Rotary
+            from tokenformer.trainer.bridge.flash_attention_stand_in import RotaryEmbedding as Rotary
             from flash_attn_other import thing
     """)
 
