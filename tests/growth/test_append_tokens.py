@@ -7,9 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.growth.plain_models import grown, grown_moment, growth_of
 from tokenformer.growth.append_tokens import AppendTokens
-from tokenformer.growth.operator import GrowthContext
-from tokenformer.growth.pattention_parameter import PattentionParameter
+from tokenformer.growth.parameter_name import ParameterName
 from tokenformer.kernels import pattention
 from tokenformer.model.config import LayerTokens, TokenformerConfig
 
@@ -42,7 +42,7 @@ def modules() -> list[str]:
 
 
 def segments_of(config, module: str) -> list:
-    parameter = PattentionParameter.from_name(f"{module}.key_tokens")
+    parameter = ParameterName.parse(f"{module}.key_tokens")
     return config.segments(parameter.projection, parameter.layer)
 
 
@@ -60,18 +60,8 @@ def random_parameters(config, seed=0) -> dict[str, torch.Tensor]:
     return parameters
 
 
-def sources_of(operator, name, parameters, config, after) -> dict[str, torch.Tensor]:
-    return {source: parameters[source] for source in operator.sources(name, config, after)}
-
-
-def grow(parameters, operator, config, stage=1, seed=5):
-    after = operator.grown_config(config)
-    context = GrowthContext(seed, stage)
-    grown = {}
-    for name in parameters:
-        old = sources_of(operator, name, parameters, config, after)
-        grown[name] = operator.grown_parameter(name, old, config, after, context)
-    return grown, after
+def grow(parameters, operator, config, **of_context):
+    return grown(operator, config, parameters, names=parameters, **of_context)
 
 
 def outputs(parameters, config) -> dict[str, torch.Tensor]:
@@ -182,8 +172,7 @@ def test_moments_of_old_rows_stay_bit_for_bit_and_new_ones_are_zero(exact):
     grown, after = grow(parameters, operator, config)
     for name, old in parameters.items():
         for power in (1, 2):
-            moments = sources_of(operator, name, parameters, config, after)
-            moment = operator.grown_moment(name, moments, power, config, after)
+            moment = grown_moment(operator, name, parameters, power, config, after)
             assert moment.shape == grown[name].shape
             assert torch.equal(moment[: len(old)], old)
             assert not moment[len(old) :].any()
@@ -196,8 +185,9 @@ def test_the_new_part_is_what_the_old_tensor_does_not_fill():
     for name, old in parameters.items():
         expected = torch.zeros_like(grown[name], dtype=torch.bool)
         expected[len(old) :] = True
-        assert torch.equal(operator.new_part(name, config, after).expand(expected.shape), expected), name
-        assert operator.learning_rate_factor(name, config, after) == 1.0
+        growth = growth_of(operator, name, config, after)
+        assert torch.equal(growth.new_elements().expand(expected.shape), expected), name
+        assert growth.learning_rate_factor == 1.0
 
 
 def test_what_is_drawn_depends_on_seed_stage_and_name_alone():

@@ -5,11 +5,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.growth.plain_models import grown, logits, random_parameters, tokenformer_config
+from tests.support.growth.plain_models import (
+    grown,
+    grown_moment,
+    growth_of,
+    logits,
+    random_parameters,
+    tokenformer_config,
+)
 from tests.support.growth.plain_training import training
 from tokenformer.errors import UserError
 from tokenformer.growth.append_tokens import AppendTokens
-from tokenformer.growth.pattention_parameter import PattentionParameter
+from tokenformer.growth.parameter_name import ParameterName
 from tokenformer.model.config import LayerTokens, TokenSegment
 
 IDS = torch.randint(31, (3, 12), generator=torch.Generator().manual_seed(1))
@@ -58,7 +65,7 @@ def test_moments_of_clones_are_those_of_their_gradients(case, copies):
     before, expected = gradients(parameters, config), gradients(clone, after)
     for name, gradient in expected.items():
         for power in (1, 2):
-            law = operator.grown_moment(name, {name: before[name] ** power}, power, config, after)
+            law = grown_moment(operator, name, {name: before[name] ** power}, power, config, after)
             torch.testing.assert_close(law, gradient**power, rtol=1e-9, atol=1e-13)
 
 
@@ -72,10 +79,10 @@ def test_with_noise_the_law_holds_for_values_and_for_the_sum_of_key_copies(case,
     before, noisy = gradients(parameters, config), gradients(clone, after)
     differ = 0
     for name, gradient in noisy.items():
-        law = operator.grown_moment(name, {name: before[name]}, 1, config, after)
+        law = grown_moment(operator, name, before, 1, config, after)
         if name.endswith("key_tokens"):
             differ += not torch.allclose(gradient, law, rtol=1e-3)
-            rows = PattentionParameter.from_name(name).rows(config)
+            rows = ParameterName.parse(name).rows(config)
             gradient, law = (summed_copies(each, rows, copies) for each in (gradient, law))
         torch.testing.assert_close(gradient, law, rtol=1e-9, atol=1e-13)
     assert differ == sum(name.endswith("key_tokens") for name in noisy)
@@ -163,9 +170,9 @@ def test_new_elements_are_those_outside_the_first_copy():
     config, operator = tokenformer_config(tau="learned", **SEGMENTS), AppendTokens(new_tokens="clone", noise_db=None)
     clone, after = grown(operator, config, random_parameters(config))
     for name, tensor in clone.items():
-        new = operator.new_part(name, config, after).expand(tensor.shape)
-        parameter = PattentionParameter.from_name(name)
-        if parameter is None or parameter.kind == "tau":
+        new = growth_of(operator, name, config, after).new_elements().expand(tensor.shape)
+        parameter = ParameterName.parse(name)
+        if parameter.projection is None or parameter.kind == "tau":
             assert not new.any()
         else:
             expected = torch.cat([torch.arange(2 * rows) >= rows for rows in parameter.rows(config)])
@@ -177,11 +184,12 @@ def test_chosen_layers_alone_are_cloned():
     parameters = random_parameters(config)
     clone, after = grown(operator, config, parameters)
     changed = {name for name in clone if clone[name].shape != parameters[name].shape}
-    assert changed == {name for name in clone if ".decoder.1." in name and PattentionParameter.from_name(name)}
+    assert changed == {name for name in clone if ".decoder.1." in name and ParameterName.parse(name).projection}
     for name in parameters.keys() - changed:
         assert torch.equal(clone[name], parameters[name])
-        assert operator.learning_rate_factor(name, config, after) == 1
-    factors = {name.rpartition(".")[2]: operator.learning_rate_factor(name, config, after) for name in changed}
+        assert growth_of(operator, name, config, after).learning_rate_factor == 1
+    growths = {name.rpartition(".")[2]: growth_of(operator, name, config, after) for name in changed}
+    factors = {kind: growth.learning_rate_factor for kind, growth in growths.items()}
     assert factors == {"key_tokens": 1.0, "value_tokens": 0.5}
 
 

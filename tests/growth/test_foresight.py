@@ -5,8 +5,7 @@ from hypothesis import given, settings
 
 from tests.support.growth.simulated_run import SimulatedRun, complexities, policies, schedules, simulated_runs, train
 from tokenformer.growth.append_tokens import AppendTokens
-from tokenformer.growth.foresight import PlannedRun, expected_events
-from tokenformer.growth.policy import GrowthPolicy
+from tokenformer.growth.policy import GrowthPolicy, PlannedRun, expected_events
 from tokenformer.growth.triggers import (
     AllTrigger,
     AnyTrigger,

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tokenformer.config.sections import Growth
 from tokenformer.errors import UserError
 from tokenformer.growth.append_tokens import AppendTokens
-from tokenformer.growth.pattention_parameter import PattentionParameter
+from tokenformer.growth.operator import Transition
+from tokenformer.growth.parameter_name import ParameterName
 from tokenformer.growth.policy import growth_policy
 from tokenformer.model.config import PROJECTIONS, LayerTokens, TokenformerConfig, TokenSegment
 from tokenformer.model.flops import tokenformer_size
@@ -124,8 +125,9 @@ def test_settings_that_lose_something_are_refused(parameters, message):
     ],
     ids=["a factor too small to add a token", "no tokens", "one copy", "nothing that could grow"],
 )
-def test_growing_by_nothing_is_the_identity(operator, config):
-    assert operator.grown_config(config) == config
+def test_growing_by_nothing_is_refused(operator, config):
+    with pytest.raises(UserError, match="append_tokens would leave the model as it is"):
+        Transition.by(operator, config)
 
 
 def test_amounts_are_given_by_factor_by_count_and_to_a_size():
@@ -191,5 +193,5 @@ def test_clones_multiply_every_segment():
     ],
 )
 def test_a_parameter_is_known_by_its_name(name, expected):
-    found = PattentionParameter.from_name(name)
-    assert (found and (found.projection, found.layer, found.kind)) == expected
+    found = ParameterName.parse(name)
+    assert (found.projection and (found.projection, found.layer, found.kind)) == expected

@@ -17,6 +17,7 @@ from tests.support.growth.plain_models import (
     HEAD,
     LlamaConfig,
     grown,
+    growth_of,
     logits,
     parameter_names,
     random_parameters,
@@ -194,9 +195,13 @@ def test_new_parts_are_what_lies_outside_the_first_copy(config):
     old = random_parameters(config)
     parameters, after = grown(operator, config, old)
     for name in parameter_names(after):
-        new = operator.new_part(name, config, after).expand(parameters[name].shape)
-        factor = operator.learning_rate_factor(name, config, after)
-        torch.testing.assert_close(parameters[name][~new], old[name].flatten() * factor)
+        growth = growth_of(operator, name, config, after)
+        new = growth.new_elements().expand(parameters[name].shape)
+        torch.testing.assert_close(parameters[name][~new], old[name].flatten() * growth.learning_rate_factor)
+
+
+def factor(operator, name: str, config) -> float:
+    return growth_of(operator, name, config, operator.grown_config(config)).learning_rate_factor
 
 
 def test_learning_rates_follow_the_table():
@@ -213,18 +218,17 @@ def test_learning_rates_follow_the_table():
         "model.final_layer_norm.pp_block.weight": 1 / 2,
         HEAD: 1 / 2,
     }
-    after = operator.grown_config(config)
-    assert {name: operator.learning_rate_factor(name, config, after) for name in expected} == expected
+    assert {name: factor(operator, name, config) for name in expected} == expected
     own_head = dataclasses.replace(config, tie_word_embeddings=False)
-    assert operator.learning_rate_factor("model.final_layer_norm.pp_block.weight", own_head, after) == 1
+    assert factor(operator, "model.final_layer_norm.pp_block.weight", own_head) == 1
     tokenformer = tokenformer_config(tau="learned")
     of_feed_forward = {
-        kind: operator.learning_rate_factor(f"{block}.feed_forward.pattention.{kind}", tokenformer, None)
+        kind: factor(operator, f"{block}.feed_forward.pattention.{kind}", tokenformer)
         for kind in ("key_tokens", "value_tokens", "tau")
     }
     assert of_feed_forward == {"key_tokens": 1 / 2, "value_tokens": 1 / 4, "tau": 2}
     of_query = {
-        kind: operator.learning_rate_factor(f"{block}.attention.qkv.query.{kind}", tokenformer, None)
+        kind: factor(operator, f"{block}.attention.qkv.query.{kind}", tokenformer)
         for kind in ("key_tokens", "value_tokens", "tau")
     }
     assert of_query == {"key_tokens": 1 / 2, "value_tokens": 1, "tau": 1}
@@ -279,7 +283,7 @@ def test_another_model_is_refused():
 def test_an_unknown_parameter_is_refused():
     for config in (LlamaConfig(), tokenformer_config()):
         with pytest.raises(ValueError, match="knows no parameter model.decoder.0.pp_block.attn.bias_proj.weight"):
-            HyperCloning().rule("model.decoder.0.pp_block.attn.bias_proj.weight", config)
+            factor(HyperCloning(), "model.decoder.0.pp_block.attn.bias_proj.weight", config)
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])

@@ -10,7 +10,8 @@ from tests.support.growth.plain_models import (
     HEAD,
     LlamaConfig,
     grown,
-    of_sources,
+    grown_moment,
+    growth_of,
     random_parameters,
     tokenformer_config,
 )
@@ -49,11 +50,10 @@ def test_gradients_follow_the_law_of_moments(config, operator):
     new, after = grown(operator, config, old)
     before = gradients(old, config, batch)
     for name, gradient in gradients(new, after, batch).items():
-        sources = of_sources(operator, name, config, after, before)
-        expected = operator.grown_moment(name, sources, 1, config, after)
+        expected = grown_moment(operator, name, before, 1, config, after)
         assert (gradient - expected).norm() < 1e-11 * expected.norm(), name
-        squares = {source: square**2 for source, square in sources.items()}
-        torch.testing.assert_close(operator.grown_moment(name, squares, 2, config, after), expected**2)
+        squares = {source: old**2 for source, old in before.items()}
+        torch.testing.assert_close(grown_moment(operator, name, squares, 2, config, after), expected**2)
 
 
 def test_an_untied_head_takes_part_of_the_gradient_and_its_moments_begin_anew():
@@ -64,8 +64,8 @@ def test_an_untied_head_takes_part_of_the_gradient_and_its_moments_begin_anew():
     torch.testing.assert_close(2 * gradient[EMBEDDING] + gradient[HEAD], before[EMBEDDING].repeat(1, 2))
     for name in (EMBEDDING, HEAD):
         for power in (1, 2):
-            assert not operator.grown_moment(name, {EMBEDDING: before[EMBEDDING]}, power, config, after).any()
-        assert operator.new_part(name, config, after).all()
+            assert not grown_moment(operator, name, before, power, config, after).any()
+        assert growth_of(operator, name, config, after).new_elements().all()
 
 
 ROUNDING = {torch.float64: 1e-9, torch.float32: 5e-6}  # of losses, in nats, over 200 steps

@@ -6,9 +6,14 @@ import pytest
 import torch
 
 from tokenformer.growth.append_tokens import AppendTokens
-from tokenformer.growth.operator import GrowthContext
+from tokenformer.growth.operator import (
+    GrowthContext,
+    GrowthOperator,
+    ParameterGrowth,
+    Transition,
+    learning_rate_factor,
+)
 from tokenformer.growth.parameter_state import NEW_MOMENTS, ParameterState, grown_state
-from tokenformer.growth.transition import Transition, learning_rate_factor
 from tokenformer.model.config import TokenformerConfig
 
 KEYS, OTHER = "model.decoder.0.pp_block.feed_forward.pattention.key_tokens", "model.final_norm.pp_block.weight"
@@ -72,25 +77,31 @@ def test_mean_is_that_of_each_column_where_rows_are_new(transition):
 
 
 @dataclass(frozen=True)
-class Copied:
+class Copied(GrowthOperator):
     """A law for these tests: two copies side by side, the second of which is new."""
 
     whole: bool = False
     name = "copied"
 
-    def sources(self, name, before, after):
+    def grown_config(self, config):
+        raise NotImplementedError
+
+    def plan(self, before, after):
+        def growth_of(name):
+            return ParameterGrowth(
+                self.sources(name.full),
+                weight=lambda old, generator: torch.cat([old, old], dim=1),
+                moment=lambda old, power: torch.cat([old, old], dim=1) / 2**power,
+                new=self.whole or (lambda: torch.arange(12) >= 6),
+                learning_rate_factor=self.factor(name.full),
+            )
+
+        return growth_of
+
+    def sources(self, name):
         return (name,)
 
-    def grown_parameter(self, name, old, before, after, context):
-        return torch.cat([old[name], old[name]], dim=1)
-
-    def grown_moment(self, name, old, power, before, after):
-        return torch.cat([old[name], old[name]], dim=1) / 2**power
-
-    def new_part(self, name, before, after):
-        return torch.tensor(True) if self.whole else torch.arange(12) >= 6
-
-    def learning_rate_factor(self, name, before, after):
+    def factor(self, name):
         return 0.5
 
 
@@ -140,17 +151,17 @@ def test_a_parameter_without_a_new_part_stays(transition, new_moments):
 class Renamed(Copied):
     """A head that comes from the embedding, whose rate is another."""
 
-    def sources(self, name, before, after):
-        return ("embedding",) if name == "head" else () if name == "fresh" else (name,)
+    def sources(self, name):
+        return ("model.embedding",) if name == "model.head" else () if name == "model.fresh" else (name,)
 
-    def learning_rate_factor(self, name, before, after):
-        return {"head": 0.25, "embedding": 3.0}.get(name, 1.0)
+    def factor(self, name):
+        return {"model.head": 0.25, "model.embedding": 3.0}.get(name, 1.0)
 
 
 def test_learning_rates_are_multiplied_along_the_way_that_a_parameter_came():
     parted, copied = Transition(Renamed(), None, None), Transition(Copied(), None, None)
-    assert learning_rate_factor("head", []) == 1.0
-    assert learning_rate_factor("head", [parted]) == 0.25
-    assert learning_rate_factor("head", [copied, parted]) == 0.25 * 0.5
-    assert learning_rate_factor("head", [parted, parted]) == 0.25 * 3.0
-    assert learning_rate_factor("fresh", [copied, parted]) == 1.0
+    assert learning_rate_factor("model.head", []) == 1.0
+    assert learning_rate_factor("model.head", [parted]) == 0.25
+    assert learning_rate_factor("model.head", [copied, parted]) == 0.25 * 0.5
+    assert learning_rate_factor("model.head", [parted, parted]) == 0.25 * 3.0
+    assert learning_rate_factor("model.fresh", [copied, parted]) == 1.0

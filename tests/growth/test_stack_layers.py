@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from tests.support.growth.plain_models import (
     LlamaConfig,
     grown,
+    grown_moment,
+    growth_of,
     logits,
     parameter_names,
     random_parameters,
@@ -122,14 +124,14 @@ def test_moments_are_the_sources_or_zero_where_nothing_can_learn_yet(config):
     plain, gated = StackLayers(), StackLayers(zero_gated=True)
     after = plain.grown_config(config)
     for name in parameter_names(after):
-        (source,) = plain.sources(name, config, after)
+        (source,) = growth_of(plain, name, config, after).sources
         old = {source: torch.randn(4, 3)}
         is_copy = any(f".decoder.{layer}." in name for layer in (3, 4, 5))
-        assert torch.equal(plain.grown_moment(name, old, 2, config, after), old[source])
-        assert gated.grown_moment(name, old, 2, config, after).any() != is_copy
+        assert torch.equal(grown_moment(plain, name, old, 2, config, after), old[source])
+        assert grown_moment(gated, name, old, 2, config, after).any() != is_copy
         for operator in (plain, gated):
-            assert operator.new_part(name, config, after).item() == is_copy
-            assert operator.learning_rate_factor(name, config, after) == 1
+            growth = growth_of(operator, name, config, after)
+            assert (growth.new_elements().item(), growth.learning_rate_factor) == (is_copy, 1)
 
 
 more_tokens = st.sampled_from(["zero_values", "zero_keys", "clone"])

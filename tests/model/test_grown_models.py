@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from tests.support.growth.plain_models import grown
 from tokenformer.growth.append_tokens import AppendTokens
 from tokenformer.growth.hypercloning import HyperCloning
-from tokenformer.growth.operator import GrowthContext
 from tokenformer.growth.stack_layers import StackLayers
 from tokenformer.model.flops import model_size
 
@@ -62,14 +62,13 @@ def check(build, random_parameters, batch, config, operator) -> None:
     old, ids = build(config), batch(config)["input_ids"]
     parameters = random_parameters(old)
     before = logits_of(old, ids)
-    after = operator.grown_config(config)
-    new = build(after)
-    for name, parameter in new.get_named_params_with_correct_tied():
-        sources = {source: parameters[source] for source in operator.sources(name, config, after)}
-        grown = operator.grown_parameter(name, sources, config, after, GrowthContext(5, 1))
-        assert grown.shape == parameter.shape, name
+    new = build(operator.grown_config(config))
+    places = dict(new.get_named_params_with_correct_tied())
+    weights, after = grown(operator, config, parameters, names=places)
+    for name, parameter in places.items():
+        assert weights[name].shape == parameter.shape, name
         with torch.no_grad():
-            parameter.copy_(grown)
+            parameter.copy_(weights[name])
     assert before.std() > 0.5
     assert (logits_of(new, ids) - before).abs().max() < 1e-5 * before.abs().max()
     assert (

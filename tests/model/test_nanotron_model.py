@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from tests.support.growth.plain_models import grown
 from tokenformer.growth.append_tokens import AppendTokens
-from tokenformer.growth.operator import GrowthContext
-from tokenformer.growth.pattention_parameter import PattentionParameter
+from tokenformer.growth.parameter_name import ParameterName
 from tokenformer.model.config import LayerTokens
 from tokenformer.model.flops import tokenformer_size
 
@@ -25,9 +25,9 @@ def test_growth_knows_every_parameter_by_its_name(build, tokenformer_config):
     model = build(tokenformer_config(tau="learned", layer_tokens=[LayerTokens(1, qkv_tokens=6)]))
     found = set()
     for name, parameter in model.named_parameters():
-        growing = PattentionParameter.from_name(name)
-        assert (growing is not None) == name.endswith(("key_tokens", "value_tokens", "tau"))
-        if growing is not None:
+        growing = ParameterName.parse(name)
+        assert (growing.projection is not None) == name.endswith(("key_tokens", "value_tokens", "tau"))
+        if growing.projection is not None:
             segments = model.config.segments(growing.projection, growing.layer)
             assert len(parameter) == (len(segments) if growing.kind == "tau" else sum(s.tokens for s in segments))
             found.add((growing.projection, growing.layer, growing.kind))
@@ -43,14 +43,14 @@ def test_parameter_tokens_alone_are_sharded(model):
 @pytest.mark.parametrize("exact", [{"new_tokens": "zero_values"}, {"new_tokens": "zero_keys"}])
 def test_a_grown_model_computes_what_the_old_one_did(model, build, batch, exact):
     operator = AppendTokens(factor=1.5, **exact)
-    context = GrowthContext(0, 1)
-    after = operator.grown_config(model.config)
-    grown, old = build(after), {name: parameter.detach() for name, parameter in model.named_parameters()}
+    old = {name: parameter.detach() for name, parameter in model.named_parameters()}
+    weights, after = grown(operator, model.config, old, names=old)
+    larger = build(after)
     with torch.no_grad():
-        for name, parameter in grown.named_parameters():
-            parameter.copy_(operator.grown_parameter(name, old, model.config, after, context))
+        for name, parameter in larger.named_parameters():
+            parameter.copy_(weights[name])
         inputs = batch(model.config)
-        assert grown(**inputs)["loss"].item() == pytest.approx(model(**inputs)["loss"].item(), abs=1e-6)
+        assert larger(**inputs)["loss"].item() == pytest.approx(model(**inputs)["loss"].item(), abs=1e-6)
 
 
 def test_tied_names_are_parameters(build, tokenformer_config, model):

@@ -20,31 +20,75 @@ the learning rate, and a learned tau 1 / sqrt(k) of the gradient and sqrt(k) tim
 """
 
 import dataclasses
-import hashlib
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from tokenformer.errors import UserError
-from tokenformer.growth.cloning import CloneRule, Part, clone, clone_moment, outside_first_copy
-from tokenformer.growth.operator import GrowthContext
-from tokenformer.growth.pattention_parameter import PattentionParameter
-from tokenformer.growth.token_amount import KINDS, TokenAmount
+from tokenformer.growth.cloning import CloneRule, Part
+from tokenformer.growth.operator import GrowthOperator, GrowthPlan, ParameterGrowth
+from tokenformer.growth.parameter_name import ParameterName
 from tokenformer.model.config import PROJECTIONS, LayerTokens, TokenformerConfig, TokenSegment, segments_of
 
 NEW_TOKENS = ("zero_values", "zero_keys", "clone")
-
-
-def _generator(context: GrowthContext, name: str) -> torch.Generator:
-    digest = hashlib.sha256(f"{context.seed}:append_tokens:{context.stage}:{name}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+KINDS = ("factor", "count", "to")  # of an amount
 
 
 @dataclass(frozen=True)
-class AppendTokens:
+class TokenAmount:
+    """An amount by factor, by count, or to a size.
+
+    Args:
+        kind: "factor" (tokens after the event in multiples of those before), "count" (new tokens) or "to" (tokens
+            after the event).
+        value: a finite number; a whole one for "count" and "to".
+    """
+
+    kind: str
+    value: float
+
+    @classmethod
+    def parse(cls, value: Any, where: str) -> "TokenAmount":
+        """A plain number is a factor; otherwise a mapping of one kind to its value.
+
+        Raises:
+            UserError: neither, or a value that would shrink.
+        """
+        content = {"factor": value} if isinstance(value, int | float | str) and not isinstance(value, bool) else value
+        if not isinstance(content, dict) or len(content) != 1 or next(iter(content)) not in KINDS:
+            raise UserError(f"append_tokens: {where} is {value!r}; give a factor, or one of {', '.join(KINDS)}: number")
+        ((kind, number),) = content.items()
+        try:
+            number = float(number)
+        except (TypeError, ValueError):
+            raise UserError(f"append_tokens: {where} is {value!r}; {kind} must be a number") from None
+        if not math.isfinite(number) or number < (1 if kind == "factor" else 0):
+            raise UserError(
+                f"append_tokens: {kind} of {where} is {number:g}; growth needs a finite number and cannot shrink"
+            )
+        if kind != "factor" and number != int(number):
+            raise UserError(f"append_tokens: {kind} of {where} is {number:g}; tokens are whole")
+        return cls(kind, number)
+
+    def new_tokens(self, present: int, where: str) -> int:
+        """New tokens for a projection that has `present`.
+
+        Raises:
+            UserError: the size to grow to is smaller than the present one.
+        """
+        if self.kind == "count":
+            return int(self.value)
+        if self.kind == "factor":
+            return round(present * self.value) - present
+        if self.value < present:
+            raise UserError(f"append_tokens: {where} has {present} tokens already and cannot shrink to {self.value:g}")
+        return int(self.value) - present
+
+
+@dataclass(frozen=True)
+class AppendTokens(GrowthOperator):
     """Appends parameter tokens to every Pattention, or to those of some layers or projections.
 
     Args:
@@ -92,9 +136,6 @@ class AppendTokens:
     @property
     def own_norm(self) -> bool:
         return (self.norm or ("own" if self.new_tokens == "zero_values" else "shared")) == "own"
-
-    def check_dtype(self, dtype: str) -> None:
-        """Any will do: what copies add and take away cancels within one layer."""
 
     def is_exact(self, config: TokenformerConfig) -> bool:
         """Whether a model of this config computes the same function after growth, to rounding.
@@ -175,87 +216,68 @@ class AppendTokens:
             own[layer] = dataclasses.replace(own.get(layer, LayerTokens(layer)), **fields)
         return dataclasses.replace(config, layer_tokens=[own[layer] for layer in sorted(own)])
 
-    def _clone_rule(self, name: str, before: TokenformerConfig, after: TokenformerConfig) -> CloneRule | None:
-        """The rule by which a parameter is cloned; None when it is not."""
-        parameter = PattentionParameter.from_name(name)
-        if parameter is None or self.new_tokens != "clone":
-            return None
-        where = parameter.projection, parameter.layer
-        copies = after.tokens(*where) // before.tokens(*where)
+    def plan(self, before: TokenformerConfig, after: TokenformerConfig) -> GrowthPlan:
+        def growth_of(name: ParameterName) -> ParameterGrowth:
+            if name.projection is None:
+                return ParameterGrowth((name.full,))
+            if self.new_tokens == "clone":
+                return self._cloned_parameter(name, before, after)
+            return self._appended_rows(name, before, after)
+
+        return growth_of
+
+    def _appended_rows(
+        self, name: ParameterName, before: TokenformerConfig, after: TokenformerConfig
+    ) -> ParameterGrowth:
+        """Old rows as they are, new ones below them, and zero for the moments of these."""
+        present, total = sum(name.rows(before)), sum(name.rows(after))
+        is_random = (name.kind == "key_tokens") != (self.new_tokens == "zero_keys")
+        taus = [segment.tau for segment in after.segments(name.projection, name.layer)]
+
+        def with_zeros(old: torch.Tensor, **_: Any) -> torch.Tensor:
+            return torch.cat([old, old.new_zeros(total - present, *old.shape[1:])])
+
+        def with_taus(old: torch.Tensor, **_: Any) -> torch.Tensor:
+            return torch.cat([old, old.new_tensor(taus[present:])])
+
+        def with_random_rows(old: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+            scale = old.double().square().mean().sqrt().item()
+            rows = torch.randn(total - present, old.shape[1], generator=generator) * scale
+            return torch.cat([old, rows.to(old)])
+
+        def is_new() -> torch.Tensor:
+            rows = torch.arange(total) >= present
+            return rows if name.kind == "tau" else rows[:, None]
+
+        weight = with_taus if name.kind == "tau" else with_random_rows if is_random else with_zeros
+        return ParameterGrowth((name.full,), weight, moment=with_zeros, new=is_new)
+
+    def _cloned_parameter(
+        self, name: ParameterName, before: TokenformerConfig, after: TokenformerConfig
+    ) -> ParameterGrowth:
+        """The tokens of every segment again and again, by the law of clones."""
+        copies = after.tokens(name.projection, name.layer) // before.tokens(name.projection, name.layer)
         if copies == 1:
-            return None
-        rows = parameter.rows(before)
-        if parameter.kind == "tau":
-            return CloneRule((Part(len(rows), 1),), scale=math.sqrt(copies))
-        if parameter.kind == "key_tokens":
-            return CloneRule(tuple(Part(count, copies) for count in rows), before.hidden_size, noisy=False)
-        width = before.hidden_size
-        if ".qkv.key." in name or ".qkv.value." in name:
-            width = before.num_key_value_heads * before.head_size
-        return CloneRule(tuple(Part(count, 1) for count in rows), width, inputs=copies, rows_are_inputs=True)
+            return ParameterGrowth((name.full,))
+        rows = name.rows(before)
+        if name.kind == "tau":
+            rule = CloneRule((Part(len(rows), 1),), scale=math.sqrt(copies))
+        elif name.kind == "key_tokens":
+            rule = CloneRule(tuple(Part(count, copies) for count in rows), before.hidden_size, noisy=False)
+        else:
+            width = before.hidden_size
+            if name.module in ("key", "value"):
+                width = before.num_key_value_heads * before.head_size
+            rule = CloneRule(tuple(Part(count, 1) for count in rows), width, inputs=copies, rows_are_inputs=True)
+        growth = rule.growth(name.full, noise_db=self.noise_db)
+        if name.kind != "value_tokens" or self.noise_db is None:
+            return growth
 
-    def sources(self, name: str, before: TokenformerConfig, after: TokenformerConfig) -> tuple[str, ...]:
-        return (name,)
+        def checked(old: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+            _check_values(name.full, old, rows)
+            return growth.weight(old, generator=generator)
 
-    def grown_parameter(
-        self,
-        name: str,
-        old: Mapping[str, torch.Tensor],
-        before: TokenformerConfig,
-        after: TokenformerConfig,
-        context: GrowthContext,
-    ) -> torch.Tensor:
-        parameter, present = PattentionParameter.from_name(name), old[name]
-        rule = self._clone_rule(name, before, after)
-        if rule is not None:
-            if parameter.kind == "value_tokens" and self.noise_db is not None:
-                _check_values(name, present, parameter.rows(before))
-            return clone(present, rule, noise_db=self.noise_db, generator=_generator(context, name))
-        if parameter is None or self.new_tokens == "clone":
-            return present
-        if parameter.kind == "tau":
-            segments = after.segments(parameter.projection, parameter.layer)[len(present) :]
-            return torch.cat([present, present.new_tensor([segment.tau for segment in segments])])
-        rows = torch.zeros(_new_rows(parameter, before, after), present.shape[1])
-        if (parameter.kind == "key_tokens") != (self.new_tokens == "zero_keys"):
-            scale = present.double().square().mean().sqrt().item()
-            rows = torch.randn(rows.shape, generator=_generator(context, name)) * scale
-        return torch.cat([present, rows.to(present)])
-
-    def grown_moment(
-        self,
-        name: str,
-        old: Mapping[str, torch.Tensor],
-        power: int,
-        before: TokenformerConfig,
-        after: TokenformerConfig,
-    ) -> torch.Tensor:
-        """Old rows as they are and zero for the new ones, or the law of clones."""
-        parameter, present = PattentionParameter.from_name(name), old[name]
-        rule = self._clone_rule(name, before, after)
-        if rule is not None:
-            return clone_moment(present, rule, power)
-        if parameter is None:
-            return present
-        return torch.cat([present, present.new_zeros(_new_rows(parameter, before, after), *present.shape[1:])])
-
-    def new_part(self, name: str, before: TokenformerConfig, after: TokenformerConfig) -> torch.Tensor:
-        parameter, rule = PattentionParameter.from_name(name), self._clone_rule(name, before, after)
-        if rule is not None:
-            return outside_first_copy(rule)
-        if parameter is None:
-            return torch.tensor(False)
-        present = sum(parameter.rows(before))
-        rows = torch.arange(present + _new_rows(parameter, before, after)) >= present
-        return rows if parameter.kind == "tau" else rows[:, None]
-
-    def learning_rate_factor(self, name: str, before: TokenformerConfig, after: TokenformerConfig) -> float:
-        rule = self._clone_rule(name, before, after)
-        return 1.0 if rule is None else rule.learning_rate_factor
-
-
-def _new_rows(parameter: PattentionParameter, before: TokenformerConfig, after: TokenformerConfig) -> int:
-    return sum(parameter.rows(after)) - sum(parameter.rows(before))
+        return dataclasses.replace(growth, weight=checked)
 
 
 def _check_values(name: str, values: torch.Tensor, rows: list[int]) -> None:

@@ -21,9 +21,12 @@ rate, with decoupled weight decay divided by a, and Adam's eps times c.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import torch
+
+from tokenformer.growth.operator import ParameterGrowth
 
 KINDS = ("symmetric", "diagonal")
 
@@ -70,6 +73,16 @@ class CloneRule:
     def copies(self, part: Part) -> tuple[int, int]:
         """Of the rows and of the columns of a part, as they are stored."""
         return (self.inputs, part.outputs) if self.rows_are_inputs else (part.outputs, self.inputs)
+
+    def growth(self, source: str, kind: str = "symmetric", noise_db: float | None = None) -> ParameterGrowth:
+        """How the clone of `source` comes about; `kind` and `noise_db` as `cloned_matrix` takes them."""
+        return ParameterGrowth(
+            (source,),
+            weight=partial(clone, rule=self, kind=kind, noise_db=noise_db),
+            moment=partial(clone_moment, rule=self),
+            new=partial(outside_first_copy, self),
+            learning_rate_factor=self.learning_rate_factor,
+        )
 
 
 def _noise(power: torch.Tensor, shape: torch.Size, generator: torch.Generator | None) -> torch.Tensor:

@@ -1,9 +1,9 @@
 """HyperCloning: a model n times as wide that computes the same function (Samragh et al. 2024, arXiv:2409.12903).
 
 The residual stream and the heads are copied n times, the features of the feed-forward layer u times; depth, the size
-of a head and the vocabulary stay. `cloning` has the algebra of one layer, `cloning_rules` says which layers a model
-has. With a the factor of the weights and c that of their gradients, a clone without noise learns exactly what its
-source would have learned if Adam's moments are multiplied by c and c^2 and learning rates by a:
+of a head and the vocabulary stay. `cloning` has the algebra of one layer. With a the factor of the weights and c that
+of their gradients, a clone without noise learns exactly what its source would have learned if Adam's moments are
+multiplied by c and c^2 and learning rates by a:
 
     parameter                                   a          c
     embedding                                   1          1 / n
@@ -27,28 +27,131 @@ rounding makes between copies: in bf16 the function is lost after a few layers, 
 Where the head is the embedding, a copied embedding would give n times the logits. Either the final norm's scale and
 shift are divided by n, which is exact and adds no parameters, or the head becomes a parameter of its own, as in the
 authors' code. Then the moments of the one embedding cannot be told apart, and both begin anew.
+
+Every copy of the residual stream, of a head and of a feed-forward feature has the value that the one had. RMSNorm and
+LayerNorm keep it, because a repeated vector has the old mean and mean square. Heads are repeated whole, in the order
+h1 .. hH, h1 .. hH; with key and value heads in the same order each group of queries finds its copy, and since no head
+changes its size, rotary positions and the scale of attention stay. One key and value head serves all queries and is
+not copied.
+
+Pattention is two such layers with a function of the scores in between. Its tokens are copied (u times) only in a
+feed-forward layer, segment by segment, so that each segment stays together. Then the sum of squares over a segment is
+u times the old one, and a tau of sqrt(u) times the old one gives every score its old weight, in all three variants of
+theta: tau / sqrt(sum S^2 + tau^2 eps) stays, and tau^2 softmax(S) too, as each of the u copies has a u-th of the
+softmax.
 """
 
 import dataclasses
-import hashlib
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from tokenformer.errors import UserError
-from tokenformer.growth.cloning import KINDS, CloneRule, clone, clone_moment, outside_first_copy
-from tokenformer.growth.cloning_rules import Copies, llama_rule, tokenformer_rule
-from tokenformer.growth.operator import GrowthContext
+from tokenformer.growth.cloning import KINDS, CloneRule, Part
+from tokenformer.growth.operator import GrowthOperator, GrowthPlan, ParameterGrowth, zero
+from tokenformer.growth.parameter_name import ParameterName
 from tokenformer.model.config import TokenformerConfig, TokenSegment
 
-RULES: dict[str, Callable[[str, Any, Copies], CloneRule]] = {"llama": llama_rule, "tokenformer": tokenformer_rule}
 EMBEDDING = "model.token_position_embeddings.pp_block.token_embedding.weight"
 HEAD = "model.lm_head.pp_block.weight"
 TIED_EMBEDDINGS = ("final_norm", "untie")
+
+
+@dataclass(frozen=True)
+class Copies:
+    """How many copies there will be.
+
+    Args:
+        hidden: of the residual stream and of the heads.
+        key_value: of the key and value heads.
+        feed_forward: of the feed-forward layer's features.
+        final_norm: what the final norm's output is multiplied by, 1 / hidden where the head stays the embedding.
+    """
+
+    hidden: int
+    key_value: int
+    feed_forward: int
+    final_norm: float
+
+
+def _ends(config: Any, copies: Copies) -> dict[str, CloneRule]:
+    """Embedding and head, which both models have."""
+    vocabulary, hidden = config.vocab_size, config.hidden_size
+    return {
+        "token_embedding": CloneRule((Part(vocabulary, copies.hidden),), hidden, rows_are_inputs=True),
+        "lm_head": CloneRule((Part(vocabulary, 1),), hidden, inputs=copies.hidden, noisy=False),
+    }
+
+
+def llama_rule(name: ParameterName, config: Any, copies: Copies) -> CloneRule:
+    """The rule of a parameter of Nanotron's Llama, which fuses [query | key | value] and [gate | up] along the rows."""
+    hidden, head = config.hidden_size, config.hidden_size // config.num_attention_heads
+    width = config.intermediate_size
+    stream, key_value = Part(hidden, copies.hidden), Part(config.num_key_value_heads * head, copies.key_value)
+    features = Part(width, copies.feed_forward)
+    rules = _ends(config, copies) | {
+        "input_layernorm": CloneRule((stream,)),
+        "post_attention_layernorm": CloneRule((stream,)),
+        "final_layer_norm": CloneRule((stream,), scale=copies.final_norm),
+        "qkv_proj": CloneRule((stream, key_value, key_value), hidden, inputs=copies.hidden, noise_rows=head),
+        "o_proj": CloneRule((stream,), hidden, inputs=copies.hidden),
+        "gate_up_proj": CloneRule((features, features), hidden, inputs=copies.hidden),
+        "down_proj": CloneRule((stream,), width, inputs=copies.feed_forward),
+    }
+    return _chosen(rules, name)
+
+
+def tokenformer_rule(name: ParameterName, config: TokenformerConfig, copies: Copies) -> CloneRule:
+    """The rule of a parameter of the Tokenformer, in whatever layers it has."""
+    if name.projection is not None:
+        return _pattention_rule(name, config, copies)
+    hidden, head = config.hidden_size, config.head_size
+    stream, key_value = Part(hidden, copies.hidden), Part(config.num_key_value_heads * head, copies.key_value)
+    rules = _ends(config, copies) | {
+        "attention_norm": CloneRule((stream,)),
+        "feed_forward_norm": CloneRule((stream,)),
+        "final_norm": CloneRule((stream,), scale=copies.final_norm),
+        "query": CloneRule((stream,), hidden, inputs=copies.hidden, noise_rows=head),
+        "key": CloneRule((key_value,), hidden, inputs=copies.hidden, noise_rows=head),
+        "value": CloneRule((key_value,), hidden, inputs=copies.hidden, noise_rows=head),
+        "output": CloneRule((stream,), hidden, inputs=copies.hidden),
+    }
+    if config.feed_forward_layer == "swiglu":
+        features = Part(config.swiglu_width, copies.feed_forward)
+        rules |= {
+            "gate": CloneRule((features,), hidden, inputs=copies.hidden),
+            "up": CloneRule((features,), hidden, inputs=copies.hidden),
+            "down": CloneRule((stream,), config.swiglu_width, inputs=copies.feed_forward),
+        }
+    return _chosen(rules, name)
+
+
+def _pattention_rule(name: ParameterName, config: TokenformerConfig, copies: Copies) -> CloneRule:
+    segments = [segment.tokens for segment in config.segments(name.projection, name.layer)]
+    tokens = copies.feed_forward if name.projection == "feed_forward" else 1
+    if name.kind == "tau":
+        return CloneRule((Part(len(segments), 1),), scale=math.sqrt(tokens))
+    if name.kind == "key_tokens":
+        return CloneRule(tuple(Part(rows, tokens) for rows in segments), config.hidden_size, inputs=copies.hidden)
+    heads, outputs = config.num_attention_heads, copies.hidden
+    if name.module in ("key", "value"):
+        heads, outputs = config.num_key_value_heads, copies.key_value
+    parts = tuple(Part(rows, outputs) for rows in segments)
+    return CloneRule(parts, heads * config.head_size, inputs=tokens, rows_are_inputs=True)
+
+
+def _chosen(rules: dict[str, CloneRule], name: ParameterName) -> CloneRule:
+    if name.module not in rules:
+        raise ValueError(f"hypercloning knows no parameter {name.full}")
+    return rules[name.module]
+
+
+RULES: dict[str, Callable[[ParameterName, Any, Copies], CloneRule]] = {
+    "llama": llama_rule,
+    "tokenformer": tokenformer_rule,
+}
 
 
 def _model_type(config: Any) -> str:
@@ -59,13 +162,8 @@ def _model_type(config: Any) -> str:
     raise UserError(f"hypercloning is exact for {' and '.join(RULES)} only; {type(config).__name__} is another model")
 
 
-def _generator(context: GrowthContext, name: str) -> torch.Generator:
-    digest = hashlib.sha256(f"{context.seed}:hypercloning:{context.stage}:{name}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
-
-
 @dataclass(frozen=True)
-class HyperCloning:
+class HyperCloning(GrowthOperator):
     """Copies the width of a model.
 
     Args:
@@ -83,7 +181,6 @@ class HyperCloning:
     tied_embeddings: str = "final_norm"
 
     name = "hypercloning"
-    model_types = tuple(RULES)
 
     def __post_init__(self):
         for key, factor in (("width", self.width), ("feed_forward", self.feed_forward_copies)):
@@ -165,7 +262,7 @@ class HyperCloning:
             final_norm=1 / self.width if stays_tied else 1.0,
         )
 
-    def rule(self, name: str, before: Any) -> CloneRule:
+    def rule(self, name: ParameterName, before: Any) -> CloneRule:
         """How a parameter of the grown model is cloned from its source.
 
         Raises:
@@ -173,30 +270,16 @@ class HyperCloning:
         """
         return RULES[_model_type(before)](name, before, self._copies(before))
 
-    def sources(self, name: str, before: Any, after: Any) -> tuple[str, ...]:
-        return (EMBEDDING,) if name == HEAD and before.tie_word_embeddings else (name,)
+    def plan(self, before: Any, after: Any) -> GrowthPlan:
+        is_untied = before.tie_word_embeddings and not after.tie_word_embeddings
 
-    def grown_parameter(
-        self, name: str, old: Mapping[str, torch.Tensor], before: Any, after: Any, context: GrowthContext
-    ) -> torch.Tensor:
-        (source,) = self.sources(name, before, after)
-        return clone(old[source], self.rule(name, before), self.kind, self.noise_db, _generator(context, name))
+        def growth_of(name: ParameterName) -> ParameterGrowth:
+            source = EMBEDDING if name.full == HEAD and before.tie_word_embeddings else name.full
+            growth = self.rule(name, before).growth(source, self.kind, self.noise_db)
+            if not is_untied or name.full not in (EMBEDDING, HEAD):
+                return growth
+            return dataclasses.replace(
+                growth, moment=lambda *old, power: zero(growth.moment(*old, power=power)), new=True
+            )
 
-    def grown_moment(
-        self, name: str, old: Mapping[str, torch.Tensor], power: int, before: Any, after: Any
-    ) -> torch.Tensor:
-        """The old moment times c or c^2 in every block; zero for an embedding and a head that were one."""
-        (source,) = self.sources(name, before, after)
-        moment = clone_moment(old[source], self.rule(name, before), power)
-        return torch.zeros_like(moment) if self._parts_with_tied(name, before, after) else moment
-
-    def new_part(self, name: str, before: Any, after: Any) -> torch.Tensor:
-        """Everything outside the first copy; all of an embedding and a head that were one."""
-        new = outside_first_copy(self.rule(name, before))
-        return torch.ones_like(new) if self._parts_with_tied(name, before, after) else new
-
-    def _parts_with_tied(self, name: str, before: Any, after: Any) -> bool:
-        return name in (EMBEDDING, HEAD) and before.tie_word_embeddings and not after.tie_word_embeddings
-
-    def learning_rate_factor(self, name: str, before: Any, after: Any) -> float:
-        return self.rule(name, before).learning_rate_factor
+        return growth_of

@@ -1,22 +1,111 @@
-"""What every growth operator offers.
+"""What a growth operator gives: the config of the grown model, and a plan for each of its parameters.
 
 Operators are pure functions of configs and of whole tensors: never of shards. Whoever applies one to a sharded model
 gathers what a grown parameter comes from, and cuts the result. So every layout grows into the same model.
 """
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import torch
+from tokenformer.errors import UserError
+from tokenformer.growth.parameter_name import ParameterName
+from tokenformer.randomness import named_generator
+
+if TYPE_CHECKING:
+    import torch
+
+
+def as_it_is(*old: "torch.Tensor", **_: Any) -> "torch.Tensor":
+    """The tensor of the first source, unchanged."""
+    return old[0]
+
+
+def zero(*old: "torch.Tensor", **_: Any) -> "torch.Tensor":
+    """Zeros of the shape of the first source."""
+    return old[0].new_zeros(old[0].shape)
+
+
+@dataclass(frozen=True)
+class ParameterGrowth:
+    """How one parameter of the grown model comes about. By default it is its source, unchanged.
+
+    Args:
+        sources: names of the old model's parameters that it is made of.
+        weight: called as `weight(*old, generator=generator)` with the whole tensors of the sources, which it does not
+            change; gives the whole grown tensor, in their dtype. Called for the fp32 copy of 16-bit weights too. The
+            generator is seeded by the run's seed, the stage and the parameter's name.
+        moment: called as `moment(*old, power=power)` with Adam's moments of the sources; gives the whole moment of the
+            grown parameter. The power is 1 for the mean of gradients, 2 for the mean of their squares.
+        new: which elements are new: all, none, or a function that gives a bool tensor of the grown parameter's shape or
+            one that broadcasts to it, such as [n, 1].
+        learning_rate_factor: by what the learning rate is multiplied from now on, so that the function learns as fast.
+    """
+
+    sources: tuple[str, ...]
+    weight: Callable[..., "torch.Tensor"] = as_it_is
+    moment: Callable[..., "torch.Tensor"] = as_it_is
+    new: bool | Callable[[], "torch.Tensor"] = False
+    learning_rate_factor: float = 1.0
+
+    def new_elements(self) -> "torch.Tensor":
+        """`new` as a bool tensor that broadcasts to the shape of the grown parameter."""
+        import torch  # here, so that a config can be checked without it
+
+        return torch.tensor(self.new) if isinstance(self.new, bool) else self.new()
+
+
+GrowthPlan = Callable[[ParameterName], ParameterGrowth]
+
+
+class GrowthOperator(ABC):
+    """One way to make a larger model out of a smaller one; a subclass is a frozen dataclass of its settings.
+
+    Attributes:
+        name: its key in `OPERATORS`.
+        model_types: the models that it can grow.
+    """
+
+    name: ClassVar[str]
+    model_types: ClassVar[tuple[str, ...]] = ("tokenformer", "llama")
+
+    @abstractmethod
+    def grown_config(self, config: Any) -> Any:
+        """The config of the grown model; the old one is not changed.
+
+        Raises:
+            UserError: the operator cannot grow such a model.
+        """
+
+    @abstractmethod
+    def plan(self, before: Any, after: Any) -> GrowthPlan:
+        """How each parameter of the grown model comes about.
+
+        Args:
+            before: the config of the old model.
+            after: the config of the grown model.
+        """
+
+    def is_exact(self, config: Any) -> bool:
+        """Whether a model of this config computes the same function after growth, to rounding."""
+        return False
+
+    def check_dtype(self, dtype: str) -> None:  # noqa: B027
+        """Refuses a dtype, such as "bfloat16", in which rounding would lose the function; any will do by default.
+
+        Raises:
+            UserError: such a model cannot be grown.
+        """
 
 
 @dataclass(frozen=True)
 class GrowthContext:
-    """What an operator may know beside the parameters themselves.
+    """What a growth event is known by; all that is drawn depends on it and on the parameter's name alone.
 
     Args:
-        seed: the run's seed; whatever is drawn depends on it, the stage and the parameter's name alone.
+        seed: the run's seed.
         stage: number of this growth event, from 1.
     """
 
@@ -24,54 +113,51 @@ class GrowthContext:
     stage: int
 
 
-class GrowthOperator(Protocol):
-    """One way to make a larger model out of a smaller one.
+@dataclass(frozen=True)
+class Transition:
+    """One growth event as a step from model to model: an operator with the configs before and after it."""
 
-    `name` is that of a parameter of the grown model, as Nanotron names it in any layout; tied parameters have the
-    embedding's. `before` and `after` are the configs of the old and the grown model. `old` maps each of
-    `sources(name)` to a whole tensor of the old model, which is not changed.
-    """
+    operator: GrowthOperator
+    before: Any
+    after: Any
 
-    name: str
-    model_types: tuple[str, ...]
-
-    def check_dtype(self, dtype: str) -> None:
-        """Whether a model of this dtype, such as "bfloat16", can be grown.
-
-        Raises:
-            UserError: it would lose the function to rounding.
-        """
-
-    def is_exact(self, config: Any) -> bool:
-        """Whether a model of this config computes the same function after growth, to rounding."""
-
-    def grown_config(self, config: Any) -> Any:
-        """The config of the grown model; the old one is not changed.
+    @classmethod
+    def by(cls, operator: GrowthOperator, config: Any) -> "Transition":
+        """The step that an operator makes from a model of this config.
 
         Raises:
             UserError: the operator cannot grow such a model, or would leave it as it is.
         """
+        after = operator.grown_config(config)
+        if after == config:
+            raise UserError(f"{operator.name} would leave the model as it is: its settings add nothing; grow by more")
+        return cls(operator, config, after)
 
-    def sources(self, name: str, before: Any, after: Any) -> tuple[str, ...]:
-        """Names of the old model's parameters that this one is made of."""
+    @cached_property
+    def _plan(self) -> GrowthPlan:
+        return self.operator.plan(self.before, self.after)
 
-    def grown_parameter(
-        self, name: str, old: Mapping[str, torch.Tensor], before: Any, after: Any, context: GrowthContext
-    ) -> torch.Tensor:
-        """The whole grown parameter, in the dtype of the old ones. Called for the fp32 copy of 16-bit weights too."""
+    def growth_of(self, name: str) -> ParameterGrowth:
+        """How the parameter of this name comes about."""
+        return self._plan(ParameterName.parse(name))
 
-    def grown_moment(
-        self, name: str, old: Mapping[str, torch.Tensor], power: int, before: Any, after: Any
-    ) -> torch.Tensor:
-        """The whole Adam moment of the grown parameter by the operator's law; zero where the law says nothing.
+    def weight(self, name: str, old: Sequence["torch.Tensor"], context: GrowthContext) -> "torch.Tensor":
+        """The whole grown tensor of a parameter, from the whole tensors of its sources."""
+        generator = named_generator(context.seed, self.operator.name, context.stage, name)
+        return self.growth_of(name).weight(*old, generator=generator)
 
-        Args:
-            old: the moments of the sources.
-            power: 1 for the mean of gradients, 2 for the mean of their squares.
-        """
 
-    def new_part(self, name: str, before: Any, after: Any) -> torch.Tensor:
-        """Which elements are new: bool, of the grown parameter's shape or one that broadcasts to it, such as [n, 1]."""
+def learning_rate_factor(name: str, transitions: Sequence[Transition]) -> float:
+    """By what the growth events so far multiplied a parameter's learning rate, in all.
 
-    def learning_rate_factor(self, name: str, before: Any, after: Any) -> float:
-        """By what the parameter's learning rate is multiplied from now on, so that the function learns as fast."""
+    A parameter that is made of others inherits the factor of the first of them.
+
+    Args:
+        name: of a parameter of the model after the last transition.
+        transitions: oldest first.
+    """
+    if not transitions:
+        return 1.0
+    growth = transitions[-1].growth_of(name)
+    inherited = learning_rate_factor(growth.sources[0], transitions[:-1]) if growth.sources else 1.0
+    return growth.learning_rate_factor * inherited

@@ -21,8 +21,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from tokenformer.growth.operator import GrowthContext
-from tokenformer.growth.transition import Transition
+from tokenformer.growth.operator import GrowthContext, Transition
 
 MOMENT_POWERS = {"exp_avg": 1, "exp_avg_sq": 2}
 
@@ -73,24 +72,25 @@ def grown_state(
     A 16-bit weight is the rounded fp32 copy, as after every step.
 
     Args:
-        old: the states of the parameter's sources; they are not changed, but the result may hold their tensors.
+        old: the states of the parameter's sources, in their order; they are not changed, but the result may hold their
+            tensors.
         new_moments: one of NEW_MOMENTS.
     """
-    operator, configs = transition.operator, (transition.before, transition.after)
-
-    def grown(tensors: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        return operator.grown_parameter(name, tensors, *configs, context)
-
-    weights = {source: state.weight for source, state in old.items()}
-    masters = {source: state.master for source, state in old.items() if state.master is not None}
-    master = grown(masters) if masters else None
-    weight = grown(weights) if master is None else master.to(next(iter(weights.values())).dtype)
-    steps = [state.step for state in old.values() if state.step is not None]
+    growth, states = transition.growth_of(name), list(old.values())
+    weights = [state.weight for state in states]
+    masters = [state.master for state in states if state.master is not None]
+    master = transition.weight(name, masters, context) if masters else None
+    weight = transition.weight(name, weights, context) if master is None else master.to(weights[0].dtype)
+    steps = [state.step for state in states if state.step is not None]
     moments = {}
     for key, power in MOMENT_POWERS.items() if steps else ():
-        before = {source: state.moments[key] for source, state in old.items()}
-        moments[key] = operator.grown_moment(name, before, power, *configs)
+        moments[key] = growth.moment(*(state.moments[key] for state in states), power=power)
         if new_moments != "keep":
-            new = transition.new_part(name).to(moments[key].device)
+            new = growth.new_elements().to(moments[key].device)
             moments[key] = REPLACEMENTS[new_moments](moments[key], new, power)
+        if moments[key].shape != weight.shape:
+            raise ValueError(
+                f"{transition.operator.name} makes {name} of shape {tuple(weight.shape)} and its moment {key} of shape "
+                f"{tuple(moments[key].shape)}; its plan must make both alike"
+            )
     return ParameterState(weight, master, moments, max(steps, default=None))

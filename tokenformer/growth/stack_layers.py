@@ -17,22 +17,15 @@ say how deep a model was at its start; nothing is drawn here, so they play no pa
 """
 
 import dataclasses
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from tokenformer.errors import UserError
-from tokenformer.growth.operator import GrowthContext
+from tokenformer.growth.operator import GrowthOperator, GrowthPlan, ParameterGrowth, as_it_is, zero
+from tokenformer.growth.parameter_name import ParameterName
 
-_LAYER = re.compile(r"(\.decoder\.)(\d+)(\.)")
-# What writes to the residual stream: Pattention, linear layers and SwiGLU of the Tokenformer; Nanotron's Llama.
-_WRITES = re.compile(
-    r"\.(?:attention\.output|feed_forward\.pattention)\.value_tokens$"
-    r"|\.(?:attention\.output|feed_forward\.down|attn\.o_proj|mlp\.down_proj)\.weight$"
-)
+# Modules whose `weight` writes to the residual stream: linear layers and SwiGLU of the Tokenformer; Nanotron's Llama.
+_WRITING_MODULES = ("output", "down", "o_proj", "down_proj")
 ORDERS = ("stack", "interleave", "last")
 
 
@@ -45,7 +38,7 @@ class GrownLayer:
 
 
 @dataclass(frozen=True)
-class StackLayers:
+class StackLayers(GrowthOperator):
     """Copies layers.
 
     Args:
@@ -61,7 +54,6 @@ class StackLayers:
     zero_gated: bool = False
 
     name = "stack_layers"
-    model_types = ("tokenformer", "llama")
 
     def __post_init__(self):
         if self.order not in ORDERS:
@@ -74,9 +66,6 @@ class StackLayers:
             raise UserError("stack_layers: layers says how many layers order: last repeats; give both or neither")
         if self.layers is not None and self.layers < 1:
             raise UserError(f"stack_layers: layers is {self.layers}; it must be 1 or more")
-
-    def check_dtype(self, dtype: str) -> None:
-        """Any will do: nothing is computed."""
 
     def is_exact(self, config: Any) -> bool:
         """Only zero-gated copies leave the function as it is."""
@@ -104,37 +93,26 @@ class StackLayers:
             ]
         return dataclasses.replace(config, **changes)
 
-    def _grown_layer(self, name: str, before: Any) -> GrownLayer | None:
-        """The layer that a parameter of the grown model belongs to; None for those outside the layers."""
-        match = _LAYER.search(name)
-        return None if match is None else self.grown_layers(before.num_hidden_layers)[int(match[2])]
+    def plan(self, before: Any, after: Any) -> GrowthPlan:
+        layers = self.grown_layers(before.num_hidden_layers)
 
-    def sources(self, name: str, before: Any, after: Any) -> tuple[str, ...]:
-        layer = self._grown_layer(name, before)
-        return (name if layer is None else _LAYER.sub(rf"\g<1>{layer.source}\g<3>", name),)
+        def growth_of(name: ParameterName) -> ParameterGrowth:
+            if name.layer is None:
+                return ParameterGrowth((name.full,))
+            layer = layers[name.layer]
+            is_gated = self.zero_gated and layer.is_copy
+            return ParameterGrowth(
+                (name.in_layer(layer.source),),
+                weight=zero if is_gated and _writes_to_stream(name) else as_it_is,
+                moment=zero if is_gated else as_it_is,
+                new=layer.is_copy,
+            )
 
-    def _is_zero_gated(self, name: str, before: Any) -> bool:
-        layer = self._grown_layer(name, before)
-        return self.zero_gated and layer is not None and layer.is_copy
+        return growth_of
 
-    def grown_parameter(
-        self, name: str, old: Mapping[str, torch.Tensor], before: Any, after: Any, context: GrowthContext
-    ) -> torch.Tensor:
-        (source,) = self.sources(name, before, after)
-        if self._is_zero_gated(name, before) and _WRITES.search(name):
-            return torch.zeros_like(old[source])
-        return old[source]
 
-    def grown_moment(
-        self, name: str, old: Mapping[str, torch.Tensor], power: int, before: Any, after: Any
-    ) -> torch.Tensor:
-        (source,) = self.sources(name, before, after)
-        return torch.zeros_like(old[source]) if self._is_zero_gated(name, before) else old[source]
-
-    def new_part(self, name: str, before: Any, after: Any) -> torch.Tensor:
-        """All of a copy, and nothing else."""
-        layer = self._grown_layer(name, before)
-        return torch.tensor(layer is not None and layer.is_copy)
-
-    def learning_rate_factor(self, name: str, before: Any, after: Any) -> float:
-        return 1.0
+def _writes_to_stream(name: ParameterName) -> bool:
+    """Whether a block adds the outputs of this matrix to the residual stream."""
+    if name.kind == "value_tokens":
+        return name.projection in ("output", "feed_forward")
+    return name.kind == "weight" and name.module in _WRITING_MODULES

@@ -4,17 +4,12 @@ Each parameter is drawn whole from a generator of its own, seeded by the run's s
 rank keeps its shard. So tp 2 starts from the weights of tp 1, and what a layer draws does not depend on its neighbours.
 """
 
-import hashlib
 import math
 
 import torch
 from nanotron.parallel.parameters import NanotronParameter
 
-
-def named_generator(seed: int, name: str) -> torch.Generator:
-    """A CPU generator that depends on the seed and the name alone."""
-    digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+from tokenformer.randomness import named_generator
 
 
 def normal_shard(param: NanotronParameter, std: float, generator: torch.Generator) -> torch.Tensor:

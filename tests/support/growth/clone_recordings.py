@@ -18,9 +18,8 @@ from itertools import product
 import torch
 from safetensors.torch import save_file
 
-from tests.support.growth.plain_models import LlamaConfig, grown, llama_shapes, parameter_names
+from tests.support.growth.plain_models import LlamaConfig, grown, growth_of, llama_shapes, parameter_names
 from tests.support.places import REPOSITORY
-from tokenformer.growth.cloning import clone
 from tokenformer.growth.hypercloning import HyperCloning
 
 GOLDEN = REPOSITORY / "tests" / "growth" / "golden"
@@ -81,8 +80,8 @@ def one_generator(case: CloneCase) -> dict[str, torch.Tensor]:
     names = sorted(parameter_names(after), key=lambda name: rank.get(name.split(".")[-2], -1))
     parameters = {}
     for name in names:
-        (source,) = operator.sources(name, config, after)
-        parameters[name] = clone(old[source], operator.rule(name, config), operator.kind, operator.noise_db, generator)
+        growth = growth_of(operator, name, config, after)
+        parameters[name] = growth.weight(old[growth.sources[0]], generator=generator)
     return parameters
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from tokenformer.growth.operator import GrowthContext
-from tokenformer.growth.pattention_parameter import PattentionParameter
+from tokenformer.growth.operator import GrowthContext, ParameterGrowth, Transition
+from tokenformer.growth.parameter_name import ParameterName
 from tokenformer.kernels import pattention
 from tokenformer.model.config import TokenformerConfig
 
@@ -114,7 +114,7 @@ def random_parameters(config, seed: int = 0, dtype: torch.dtype = torch.float64)
 
 
 def _tau(name: str, config: TokenformerConfig) -> torch.Tensor:
-    parameter = PattentionParameter.from_name(name)
+    parameter = ParameterName.parse(name)
     segments = config.segments(parameter.projection, parameter.layer)
     return torch.tensor([segment.tau for segment in segments], dtype=torch.float64)
 
@@ -233,17 +233,25 @@ def parameter_names(config) -> list[str]:
     return list(llama_shapes(config) if is_llama(config) else tokenformer_shapes(config))
 
 
-def of_sources(operator, name, before, after, old: dict) -> dict:
-    """The entries of `old` that an operator makes a parameter of."""
-    return {source: old[source] for source in operator.sources(name, before, after)}
+def of_sources(transition: Transition, name: str, old: dict) -> list:
+    """The entries of `old` that a parameter of the grown model is made of."""
+    return [old[source] for source in transition.growth_of(name).sources]
 
 
-def grown(operator, config, parameters, seed: int = 5, stage: int = 1):
-    """Parameters and config of the grown model."""
-    after, context = operator.grown_config(config), GrowthContext(seed, stage)
+def growth_of(operator, name: str, before, after) -> ParameterGrowth:
+    return Transition(operator, before, after).growth_of(name)
+
+
+def grown_moment(operator, name: str, old: dict, power: int, before, after) -> torch.Tensor:
+    """What an operator makes of a moment; `old` holds at least those of the sources."""
+    transition = Transition(operator, before, after)
+    return transition.growth_of(name).moment(*of_sources(transition, name, old), power=power)
+
+
+def grown(operator, config, parameters, seed: int = 5, stage: int = 1, names=None):
+    """Parameters and config of the grown model; `names` are those of a plain model unless they are given."""
+    transition, context = Transition.by(operator, config), GrowthContext(seed, stage)
     return {
-        name: operator.grown_parameter(
-            name, of_sources(operator, name, config, after, parameters), config, after, context
-        )
-        for name in parameter_names(after)
-    }, after
+        name: transition.weight(name, of_sources(transition, name, parameters), context)
+        for name in names or parameter_names(transition.after)
+    }, transition.after

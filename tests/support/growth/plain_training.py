@@ -4,6 +4,7 @@ import torch
 from torch.nn import functional
 
 from tests.support.growth.plain_models import grown, logits, of_sources, random_parameters
+from tokenformer.growth.operator import Transition
 
 EPS = 1e-12  # the law of moments holds where Adam's eps does not matter
 
@@ -62,17 +63,17 @@ class Training:
 
     def grown(self, operator, follow_rates: bool = True) -> "Training":
         """A training that goes on from here with the grown model; this one stays as it is."""
-        before = self.config
-        parameters, after = grown(operator, before, self.weights())
+        parameters, after = grown(operator, self.config, self.weights())
+        transition = Transition(operator, self.config, after)
         rates, moments = {}, {}
         for name in parameters:
-            factor = operator.learning_rate_factor(name, before, after) if follow_rates else 1.0
-            states = of_sources(operator, name, before, after, self._states())
-            rates[name] = factor * of_sources(operator, name, before, after, self.rates).popitem()[1]
-            moments[name] = {"step": next(iter(states.values()))["step"].clone()}
+            growth = transition.growth_of(name)
+            factor = growth.learning_rate_factor if follow_rates else 1.0
+            states = of_sources(transition, name, self._states())
+            rates[name] = factor * of_sources(transition, name, self.rates)[-1]
+            moments[name] = {"step": states[0]["step"].clone()}
             for power, key in ((1, "exp_avg"), (2, "exp_avg_sq")):
-                old = {source: state[key] for source, state in states.items()}
-                moments[name][key] = operator.grown_moment(name, old, power, before, after).clone()
+                moments[name][key] = growth.moment(*(state[key] for state in states), power=power).clone()
         result = Training(after, parameters, rates, self.decay, self.step)
         for name, state in moments.items():
             result.optimizer.state[result.parameters[name]] = state

@@ -6,11 +6,9 @@ apart.
 """
 
 import dataclasses
-import re
-
-import torch
 
 from tokenformer.growth import OPERATORS
+from tokenformer.growth.operator import GrowthOperator, ParameterGrowth
 
 EMBEDDING = "model.token_position_embeddings.pp_block.token_embedding.weight"
 HEAD = "model.lm_head.pp_block.weight"
@@ -22,44 +20,29 @@ MIXED = {
 
 
 @dataclasses.dataclass(frozen=True)
-class DoubledLayers:
+class DoubledLayers(GrowthOperator):
     """Every layer twice, one after the other."""
 
     name = "doubled_layers"
-    model_types = ("tokenformer", "llama")
-
-    def check_dtype(self, dtype):
-        pass
-
-    def is_exact(self, config):
-        return False
 
     def grown_config(self, config):
         return dataclasses.replace(config, num_hidden_layers=2 * config.num_hidden_layers, tie_word_embeddings=False)
 
-    def sources(self, name, before, after):
-        if name == HEAD:
-            return (EMBEDDING,)
-        if name in MIXED:
-            return name, MIXED[name]
-        return (re.sub(r"decoder\.(\d+)\.", lambda match: f"decoder.{int(match[1]) // 2}.", name),)
+    def plan(self, before, after):
+        def growth_of(name):
+            factor = 0.5 if name.full.endswith(("value_tokens", "o_proj.weight")) else 1.0
+            if name.full in MIXED:
+                return ParameterGrowth(
+                    (name.full, MIXED[name.full]),
+                    weight=lambda norm, other, generator: (norm + other) / 2,
+                    moment=lambda norm, other, power: norm / 2**power,
+                )
+            if name.layer is None:
+                return ParameterGrowth((EMBEDDING if name.full == HEAD else name.full,))
+            source = name.in_layer(name.layer // 2)
+            return ParameterGrowth((source,), new=name.layer % 2 == 1, learning_rate_factor=factor)
 
-    def grown_parameter(self, name, old, before, after, context):
-        if name in MIXED:
-            return (old[name] + old[MIXED[name]]) / 2
-        return old[self.sources(name, before, after)[0]]
-
-    def grown_moment(self, name, old, power, before, after):
-        if name in MIXED:
-            return old[name] / 2**power
-        return old[self.sources(name, before, after)[0]]
-
-    def new_part(self, name, before, after):
-        layer = re.search(r"decoder\.(\d+)\.", name)
-        return torch.tensor(layer is not None and int(layer[1]) % 2 == 1)
-
-    def learning_rate_factor(self, name, before, after):
-        return 0.5 if name.endswith(("value_tokens", "o_proj.weight")) else 1.0
+        return growth_of
 
 
 OPERATORS[DoubledLayers.name] = DoubledLayers

@@ -164,19 +164,17 @@ def transitions(tiny_config):
 
 
 def grown_by_one_process(old: dict[str, dict], name: str, stage: int, transition) -> dict:
-    operator, configs = transition.operator, (transition.before, transition.after)
-    sources = {source: old[source] for source in operator.sources(name, *configs)}
-    context = GrowthContext(SEED, stage)
+    growth, context = transition.growth_of(name), GrowthContext(SEED, stage)
+    sources = [old[source] for source in growth.sources]
 
     def parameter(kind: str) -> torch.Tensor:
-        return operator.grown_parameter(name, {key: each[kind] for key, each in sources.items()}, *configs, context)
+        return transition.weight(name, [each[kind] for each in sources], context)
 
-    has_master = all(each["master"] is not None for each in sources.values())
+    has_master = all(each["master"] is not None for each in sources)
     grown = {"master": parameter("master") if has_master else None}
     grown["weight"] = grown["master"].to(torch.bfloat16) if has_master else parameter("weight")
     for power, kind in ((1, "exp_avg"), (2, "exp_avg_sq")):
-        moments = {key: each[kind] for key, each in sources.items()}
-        grown[kind] = operator.grown_moment(name, moments, power, *configs)
+        grown[kind] = growth.moment(*(each[kind] for each in sources), power=power)
     return grown
 
 
@@ -207,8 +205,8 @@ def test_rates_follow_the_operators_and_decay_keeps_its_strength(runs, transitio
     for stage, transition in enumerate(transitions(*case), start=1):
         before, after = (pieces(runs, case, stage, moment) for moment in ("before", "after"))
         for name, found in after.items():
-            factor = transition.operator.learning_rate_factor(name, transition.before, transition.after)
-            old_rate, old_decay = before[transition.sources(name)[0]]["group"]
+            growth = transition.growth_of(name)
+            factor, (old_rate, old_decay) = growth.learning_rate_factor, before[growth.sources[0]]["group"]
             assert found["group"] == (old_rate * factor, old_decay / factor), name
 
 

@@ -8,9 +8,8 @@ from nanotron.trainer import DistributedTrainer
 from torch.overrides import TorchFunctionMode
 
 from tokenformer.devices import default_device
-from tokenformer.growth.operator import GrowthContext
+from tokenformer.growth.operator import GrowthContext, Transition
 from tokenformer.growth.parameter_state import grown_state
-from tokenformer.growth.transition import Transition
 from tokenformer.trainer.checkpoint.restore import TrainingPlaces
 from tokenformer.trainer.growing.live_state import LiveState, stages_by_name, unwrapped
 from tokenformer.trainer.growing.memory import explained_when_out_of_memory
@@ -89,10 +88,10 @@ def _fill_all(
     trainer: DistributedTrainer, old: LiveState, transition: Transition, context: GrowthContext, new_moments: str
 ) -> None:
     stages = stages_by_name(trainer.unwrapped_model, old.pp_pg)
-    last_use = {source: name for name in stages for source in transition.sources(name)}
+    last_use = {source: name for name in stages for source in transition.growth_of(name).sources}
     places = TrainingPlaces(trainer.unwrapped_model, trainer.optimizer, trainer.grad_accumulator)
     for name, needed_by in stages.items():
-        sources = transition.sources(name)
+        sources = transition.growth_of(name).sources
         states = {source: old.whole(source, needed_by) for source in sources}
         if name in places.params:
             places.fill(name, grown_state(name, states, transition, context, new_moments))

@@ -11,7 +11,7 @@ from nanotron.trainer import DistributedTrainer
 
 from tokenformer.devices import process_rank
 from tokenformer.errors import UserError
-from tokenformer.growth.transition import Transition
+from tokenformer.growth.operator import Transition
 from tokenformer.model.flops import model_size
 from tokenformer.trainer.checkpoint.records import latest_checkpoint
 from tokenformer.trainer.growing.live_state import unwrapped

@@ -13,8 +13,8 @@ import torch
 import torch.distributed
 from nanotron.trainer import DistributedTrainer
 
+from tokenformer.growth.operator import Transition
 from tokenformer.growth.policy import GrowthPolicy
-from tokenformer.growth.transition import Transition
 from tokenformer.trainer.checkpoint.tensor_shards import shard_of, whole_shape
 from tokenformer.trainer.growing.live_state import optimizer_slices, unwrapped
 
@@ -77,7 +77,7 @@ def new_elements_of(trainer: DistributedTrainer, transition: Transition) -> list
     for group in optimizer.get_base_optimizer().param_groups:
         for optimized in group["params"]:
             name = optimizer.id_to_name[id(optimized)]
-            param, new = params[name], transition.new_part(name)
+            param, new = params[name], transition.growth_of(name).new_elements()
             if not new.any():
                 continue
             start, end = optimizer_slices(optimizer, name, param.numel(), dp_pg.size())[dp_pg.rank()]

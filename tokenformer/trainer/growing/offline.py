@@ -10,10 +10,9 @@ from tokenformer.config.loading import apply_assignment
 from tokenformer.config.sections import marked_model_type
 from tokenformer.errors import UserError
 from tokenformer.growth import OPERATORS
-from tokenformer.growth.operator import GrowthContext
+from tokenformer.growth.operator import GrowthContext, Transition
 from tokenformer.growth.parameter_state import NEW_MOMENTS, ParameterState, grown_state
 from tokenformer.growth.policy import from_registry
-from tokenformer.growth.transition import Transition
 from tokenformer.model.flops import model_size
 from tokenformer.trainer.checkpoint.records import GrowthEvent, GrowthRecord
 from tokenformer.trainer.checkpoint.stored import StoredCheckpoint
@@ -65,7 +64,7 @@ class GrownParameters(Mapping[str, ParameterState]):
         self.new_moments, self.names = new_moments, names
 
     def __getitem__(self, name: str) -> ParameterState:
-        old = {source: self.stored[source] for source in self.transition.sources(name)}
+        old = {source: self.stored[source] for source in self.transition.growth_of(name).sources}
         return grown_state(name, old, self.transition, self.context, self.new_moments)
 
     def __iter__(self) -> Iterator[str]:
@@ -85,7 +84,7 @@ def _transition(stored: StoredCheckpoint, growth: OfflineGrowth) -> Transition:
         known = " and ".join(operator.model_types)
         raise UserError(f"{growth.source}: {operator.name} grows {known}, not {model_type}")
     operator.check_dtype(str(stored.dtype).removeprefix("torch."))
-    return Transition(operator, stored.model_config, operator.grown_config(stored.model_config))
+    return Transition.by(operator, stored.model_config)
 
 
 @torch.no_grad()

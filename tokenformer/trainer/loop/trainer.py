@@ -15,8 +15,7 @@ from tokenformer.devices import default_device, process_rank
 from tokenformer.evaluation.held_out import held_out_levels
 from tokenformer.files import write_atomically
 from tokenformer.freed_memory import keep_freed_memory
-from tokenformer.growth.operator import GrowthContext
-from tokenformer.growth.transition import learning_rate_factor
+from tokenformer.growth.operator import GrowthContext, learning_rate_factor
 from tokenformer.growth.triggers import Progress
 from tokenformer.model.flops import model_size
 from tokenformer.run_folder.metrics import MetricsFile

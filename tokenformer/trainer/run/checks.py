@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 from tokenformer.config.sections import Evaluation, InitMethod, RunConfig
@@ -177,9 +176,6 @@ def check_model(config: RunConfig, model_configs: Sequence[Any], vocabulary_size
             f"tokens.sequence_length {config.tokens.sequence_length} is longer than model.model_config."
             f"max_position_embeddings {first.max_position_embeddings}; shorten the one or raise the other"
         )
-    for stage, (before, after) in enumerate(pairwise(model_configs), start=2):
-        if before == after:
-            raise UserError(f"growth.operators: stage {stage} would be no larger than the one before; grow by more")
     ranks = config.parallelism.tp
     for key in ("num_attention_heads", "num_key_value_heads"):
         if getattr(first, key) % ranks:

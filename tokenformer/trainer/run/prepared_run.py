@@ -20,9 +20,8 @@ from tokenformer.evaluation.outcomes import Scoring
 from tokenformer.evaluation.requests import TextEncoder
 from tokenformer.evaluation.task_data import data_folder, load_task
 from tokenformer.evaluation.task_files import find_tasks
-from tokenformer.growth.foresight import ExpectedEvent, PlannedRun, expected_events
-from tokenformer.growth.policy import GrowthPolicy, growth_policy
-from tokenformer.growth.transition import Transition
+from tokenformer.growth.operator import Transition
+from tokenformer.growth.policy import ExpectedEvent, GrowthPolicy, PlannedRun, expected_events, growth_policy
 from tokenformer.growth.triggers import LossHistory, Progress
 from tokenformer.model.flops import model_size
 from tokenformer.trainer.bridge.model_config import model_config_from
@@ -157,7 +156,7 @@ class PreparedRun:
         """The model's config after so many growth events."""
         model_config = self.base_model_config
         for stage in range(1, stages + 1):
-            model_config = self.growth.operator_of(stage).grown_config(model_config)
+            model_config = Transition.by(self.growth.operator_of(stage), model_config).after
         return dataclasses.replace(model_config)
 
     def transition(self, stage: int) -> Transition:
