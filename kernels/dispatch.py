@@ -56,6 +56,13 @@ def choose_backend(name: str, device_type: str | None = None) -> str:
 choose_backend._dynamo_marked_constant = True
 
 
+def _wants_plain_operations() -> bool:
+    """Whether `torch.export` or a transform of `torch.func`, such as `vmap`, looks into what is computed."""
+    if torch.compiler.is_compiling():
+        return torch.compiler.is_exporting()
+    return torch._C._are_functorch_transforms_active()
+
+
 def _check_names(eps, variant, gelu) -> None:
     if not eps >= 0:
         raise ValueError(f"eps is {eps}; it must be 0 or more")
@@ -129,6 +136,8 @@ def grouped_pattention(
     for member in zip(keys, values, segments, tau, strict=True):
         _check_member(x, *member)
     name = "torch" if backend == "auto" and x.dtype == torch.float64 else choose_backend(backend, x.device.type)
+    if _wants_plain_operations():
+        name = "reference"
     options = {"segments": segments, "tau": tau, "eps": eps, "variant": variant, "gelu": gelu}
     if group is not None and group.size() > 1:
         if name not in SHARDING:
@@ -165,7 +174,7 @@ def pattention(
         gelu: "erf" or "tanh".
         segments: sizes of the blocks of tokens that are normalised apart; None is one block.
         backend: "auto", "triton", "torch" or "reference"; see `choose_backend`. Triton computes in fp32 inside, so auto
-            is torch for float64.
+            is torch for float64. In `torch.export` and `torch.func` each of them is the reference.
         group: tensor-parallel group over which the tokens are sharded; see `torch_backend.grouped_pattention`. Not for
             "reference".
 

@@ -69,7 +69,7 @@ class _Pattention(torch.autograd.Function):
         outputs = [part @ block.to(dtype) for part, block in zip(parts, values, strict=True)]  # [rows, d_out]
         ctx.save_for_backward(x, tau, kept, scales, *keys_and_values)
         ctx.variant, ctx.theta = variant, theta
-        return tuple(output.to(x.dtype).view(*x.shape[:-1], output.shape[-1]) for output in outputs)
+        return tuple(output.to(x.dtype) for output in outputs)
 
     @staticmethod
     def backward(ctx, *grad_outputs):
@@ -136,4 +136,6 @@ def grouped_pattention(
     theta = Theta(tuple(size for sizes in segments for size in sizes), eps, gelu, group)
     whole_tau = tau[0] if len(tau) == 1 else torch.cat(list(tau))
     pairs = [tensor for pair in zip(keys, values, strict=True) for tensor in pair]
-    return _Pattention.apply(variant, theta, x, whole_tau, *pairs)
+    outputs = _Pattention.apply(variant, theta, x, whole_tau, *pairs)
+    # A view made outside of the function may be changed in place, one made inside may not.
+    return tuple(output.view(*x.shape[:-1], output.shape[-1]) for output in outputs)

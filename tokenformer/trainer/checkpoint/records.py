@@ -6,10 +6,12 @@ Of a run whose growth depends on losses there is `losses.json` too.
 import json
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tokenformer.config.building import build
 from tokenformer.errors import UserError
 from tokenformer.files import write_atomically
 from tokenformer.growth.triggers import LossHistory
@@ -33,6 +35,10 @@ class GrowthEvent:
     parameters_after: int
     loss_before: float | None
     loss_after: float | None
+
+    def __post_init__(self):
+        if "name" not in self.operator:
+            raise UserError(f"the operator of growth event {self.stage} has no name")
 
 
 @dataclass
@@ -81,13 +87,30 @@ def _read(path: Path) -> dict[str, Any]:
         raise UserError(f"the checkpoint {path.parent} has no readable {path.name}: {error}") from error
 
 
+def _read_as(path: Path, make: Callable[[dict[str, Any]], Any]) -> Any:
+    """The record that `make` makes of a file's content.
+
+    Raises:
+        UserError: the file cannot be read, or something in it is missing, unknown or of a wrong type.
+    """
+    content = _read(path)
+    try:
+        return make(content)
+    except (UserError, KeyError, TypeError, AttributeError) as error:
+        fault = error if isinstance(error, UserError) else f"{path}: {type(error).__name__}: {error}"
+        raise UserError(
+            f"{fault}. The record is damaged: restore the file, or go on from another checkpoint"
+        ) from error
+
+
 def read_growth(folder: Path) -> GrowthRecord:
-    content = _read(folder / GROWTH)
-    return GrowthRecord(content["seed"], content["model_config"], [GrowthEvent(**event) for event in content["events"]])
+    path = folder / GROWTH
+    return _read_as(path, lambda content: build(content, GrowthRecord, "", str(path)))
 
 
 def read_curriculum(folder: Path) -> CurriculumRecord:
-    return CurriculumRecord(**_read(folder / CURRICULUM))
+    path = folder / CURRICULUM
+    return _read_as(path, lambda content: build(content, CurriculumRecord, "", str(path)))
 
 
 def read_losses(folder: Path, empty: LossHistory) -> LossHistory:
@@ -101,7 +124,7 @@ def read_losses(folder: Path, empty: LossHistory) -> LossHistory:
     """
     if not empty.series:
         return empty
-    losses = LossHistory.from_record(_read(folder / LOSSES))
+    losses = _read_as(folder / LOSSES, LossHistory.from_record)
     if not losses.fits(empty):
         raise UserError(f"the checkpoint {folder} recorded in {LOSSES} other losses than growth.trigger reads")
     return losses
