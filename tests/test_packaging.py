@@ -16,7 +16,7 @@ from tests.support.places import REPOSITORY
 PACKAGES = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["setuptools"]
 OPTIONAL = [
     *("triton", "flash_attn", "wandb", "accelerate", "matplotlib", "pandas", "transformers", "datatrove"),
-    *("wordfreq", "sklearn", "spacy", "lm_eval", "datasets"),
+    *("wordfreq", "sklearn", "scipy", "spacy", "lm_eval", "datasets"),
 ]
 NEED_NANOTRON = {
     "tokenformer.model.attention",

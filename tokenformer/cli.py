@@ -121,6 +121,25 @@ def train(arguments: argparse.Namespace) -> None:
     train_from_file(arguments.config, arguments.set)
 
 
+def compare(arguments: argparse.Namespace) -> None:
+    from tokenformer.experiments.compare import CompareOptions, compare
+
+    options = CompareOptions(
+        sources=arguments.sources,
+        results=arguments.results,
+        runs=arguments.runs,
+        jobs=arguments.jobs,
+        threads=arguments.threads,
+        nice=arguments.nice,
+        only=arguments.only,
+        settings=arguments.set,
+        keep_weights=arguments.keep_weights,
+        report_only=arguments.report_only,
+        slurm=arguments.slurm,
+    )
+    print(compare(options))
+
+
 def report(arguments: argparse.Namespace) -> None:
     from tokenformer.evaluation.baselines import ensure_baselines
     from tokenformer.reports.report import write_report
@@ -305,6 +324,22 @@ def _add_export(verbs) -> None:
     verb.set_defaults(function=export)
 
 
+def _add_compare(verbs) -> None:
+    verb = verbs.add_parser("compare", help="make the runs of a grid and answer its question, or lay runs side by side")
+    verb.add_argument("sources", nargs="+", type=Path, metavar="GRID|RUN", help="a grid's YAML, or folders of runs")
+    verb.add_argument("--results", type=Path, help="folder for records and page; default: results/NAME by the grid")
+    verb.add_argument("--runs", type=Path, help="folder for the runs; default: runs/NAME")
+    verb.add_argument("--jobs", type=int, default=1, help="runs that are made at the same time")
+    verb.add_argument("--threads", type=int, default=1, help="threads of each run")
+    verb.add_argument("--nice", type=int, default=0, help="how far the priority of the runs is lowered, up to 19")
+    verb.add_argument("--only", metavar="ARM/SEED", help="make this run alone; ARM/SEED/VALUE is a trial of the tuning")
+    verb.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="where the corpus is")
+    verb.add_argument("--keep-weights", action="store_true", help="do not remove the checkpoints of finished runs")
+    verb.add_argument("--report-only", action="store_true", help="train nothing: answer from the records at hand")
+    verb.add_argument("--slurm", action="store_true", help="print a Slurm job array instead of making the runs")
+    verb.set_defaults(function=compare)
+
+
 def _add_grow(verbs) -> None:
     verb = verbs.add_parser("grow", help="make a larger checkpoint of one, by the operators that grow a live run")
     verb.add_argument("checkpoint", type=Path, help="RUN/checkpoints/STEP, written in any parallel layout")
@@ -348,6 +383,7 @@ def parser() -> argparse.ArgumentParser:
     verb.add_argument("run", type=Path, help="the run's folder")
     verb.set_defaults(function=report)
     _add_eval(verbs)
+    _add_compare(verbs)
     _add_grow(verbs)
     _add_import(verbs)
     _add_export(verbs)

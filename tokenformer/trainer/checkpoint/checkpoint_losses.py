@@ -44,7 +44,10 @@ class CheckpointLosses:
 
     def __call__(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Nats float64[n] and tokens int64[n] of n texts."""
-        encoded = self.tokenizer.encode_batch(list(texts))
+        return self.of_tokens(self.tokenizer.encode_batch(list(texts)))
+
+    def of_tokens(self, encoded: Sequence[list[int]]) -> tuple[np.ndarray, np.ndarray]:
+        """The same of n texts whose token ids are known."""
         nats = np.zeros(len(encoded))
         stored = StoredCheckpoint(self.checkpoint)
         with loaded_model(stored, stored.dtype) as model:
@@ -73,7 +76,7 @@ Window = tuple[int, list[int]]
 """Number of the text, and token ids, of which all but the first are predicted."""
 
 
-def _windows(encoded: list[list[int]], tokenizer: Tokenizer, length: int) -> list[Window]:
+def _windows(encoded: Sequence[list[int]], tokenizer: Tokenizer, length: int) -> list[Window]:
     """Shortest first, so that little is padded."""
     windows = []
     for text, tokens in enumerate(encoded):

@@ -1,0 +1,84 @@
+"""`tokenformer compare`: a grid's runs made and answered for, or two ordinary runs side by side."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tokenformer.errors import UserError
+from tokenformer.experiments.grid import Grid
+from tokenformer.experiments.making import Maker
+from tokenformer.experiments.matching import free_settings
+from tokenformer.experiments.runs import Places, RunList
+from tokenformer.experiments.schedule import Finished, make_all, slurm_script
+
+
+@dataclass(frozen=True)
+class CompareOptions:
+    """What is asked for.
+
+    Args:
+        sources: a grid's YAML, or the folders of two or more runs.
+        results, runs: see `Places`; None: results/NAME beside the grid, and runs/NAME.
+        jobs: runs at a time.
+        only: a run by its label.
+        settings: "key=value", see `free_settings`.
+        report_only: whether nothing is trained.
+        slurm: whether a job array is written instead of training.
+    """
+
+    sources: list[Path]
+    results: Path | None = None
+    runs: Path | None = None
+    jobs: int = 1
+    threads: int = 1
+    nice: int = 0
+    only: str | None = None
+    settings: list[str] = field(default_factory=list)
+    keep_weights: bool = False
+    report_only: bool = False
+    slurm: bool = False
+
+
+def compare(options: CompareOptions) -> str:
+    """Does what is asked for and returns what is to be printed.
+
+    Raises:
+        UserError: the grid, a run or a record is wrong, or runs failed.
+    """
+    if len(options.sources) > 1:
+        from tokenformer.experiments.answer.side_by_side import write_side_by_side
+
+        return write_side_by_side(options.sources, options.results or Path("comparison"))
+    (path,) = options.sources
+    if path.is_dir():
+        raise UserError(f"{path} is one run: give the folder of another to lay beside it, or a grid's YAML")
+    grid = Grid.read(path)
+    places = Places(
+        results=options.results or path.parent / "results" / grid.name,
+        runs=options.runs or Path("runs") / grid.name,
+    )
+    runs = RunList(grid, places, free_settings(options.settings))
+    chosen = [runs.find(options.only)] if options.only else runs.all
+    if options.slurm:
+        arguments = "".join(f" --set {setting}" for setting in options.settings)
+        return slurm_script(str(path), chosen, options.threads, arguments)
+    if not options.report_only:
+        maker = Maker(runs, options.threads, options.nice, options.keep_weights)
+        finished = make_all(runs, maker, chosen, options.jobs)
+        if finished.failed or finished.waiting:
+            if not options.only and any(run.trial is None and runs.record(run) for run in runs.all):
+                _answer(runs)
+            raise UserError(_unfinished(finished))
+    return f"{runs.places.records / chosen[0].name}.jsonl" if options.only else _answer(runs)
+
+
+def _answer(runs: RunList) -> str:
+    from tokenformer.experiments.answer.page import write_answer
+
+    return write_answer(runs)
+
+
+def _unfinished(finished: Finished) -> str:
+    """Every run that failed or could not be made, with the reason."""
+    reasons = {**finished.failed, **finished.waiting}
+    lines = [f"{run.label}: {reason}" for run, reason in reasons.items()]
+    return f"{len(finished.failed)} runs failed, {len(finished.waiting)} wait:\n" + "\n".join(lines)

@@ -1,0 +1,144 @@
+"""The record of a finished run: a small JSON object on one line, with all that the statistics and the page need.
+
+`outcome` is the held-out loss that the grid compares. `validations` and `growth` follow the run's metrics; `documents`
+holds the summed loss of every held-out document under the final weights, in the order of the corpus; a benchmark's
+`items` is a character for each item: 1 right, 0 wrong, t a tie.
+"""
+
+import json
+import platform
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import tokenformer
+from tokenformer.errors import UserError
+from tokenformer.files import write_atomically
+from tokenformer.run_folder.record import HeldOut, RunRecord
+
+Record = dict[str, Any]
+
+FORMAT = "tokenformer comparison record"
+VERSION = 1
+TRAINING_POINTS = 60
+
+
+def record_file(folder: Path, name: str) -> Path:
+    return folder / f"{name}.jsonl"
+
+
+def read_record(path: Path) -> Record:
+    """Raises UserError for a file that is no record."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        is_ours = record["format"] == FORMAT and record["version"] == VERSION
+    except (ValueError, KeyError, TypeError):
+        is_ours = False
+    if not is_ours:
+        raise UserError(f"{path} is not a record of this version of tokenformer: move it away, and make the run again")
+    return record
+
+
+def write_record(path: Path, record: Record) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n")
+
+
+def made_record(
+    run: RunRecord, outcome: str, sources: Sequence[str] | None, described: Record, measured: Record
+) -> Record:
+    """The record of a run that reached its last step.
+
+    Args:
+        outcome, sources: what is compared, see `grid.GridContent`.
+        described: what the grid says of the run.
+        measured: what `outcomes.measured_outcomes` found.
+    """
+    last = run.steps[-1]
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        **described,
+        **run_facts(run),
+        "outcome": outcome_of(run.validations[-1], outcome, sources),
+        "clipped_share": _clipped_share(run),
+        "seconds": last.get("elapsed_seconds"),
+        **measured,
+        "made_with": {"tokenformer": tokenformer.__version__, "machine": platform.platform()},
+    }
+
+
+def run_facts(run: RunRecord) -> Record:
+    """What a run's own files say of its size, its cost and its losses."""
+    last = run.steps[-1]
+    return {
+        "steps": last["iteration_step"],
+        "words": last.get("consumed_words"),
+        "tokens": last.get("consumed_tokens"),
+        "flops": last.get("training_flops"),
+        "parameters": last.get("growth/parameters"),
+        "final_rate": last.get("lr"),
+        "peak_rate": max((line["lr"] for line in run.steps if "lr" in line), default=None),
+        "growth": [
+            {
+                "step": event.step,
+                "reason": event.reason,
+                "operator": event.operator,
+                "parameters_before": event.parameters_before,
+                "parameters": event.parameters,
+                "loss_before": event.loss_before,
+                "loss_after": event.loss_after,
+            }
+            for event in run.growth_events
+        ],
+        "validations": [_validation(line) for line in run.validations],
+        "training": _thinned(run.steps),
+    }
+
+
+def outcome_of(line: Record, outcome: str, sources: Sequence[str] | None = None) -> float:
+    """The compared loss in a line of metrics, in nats a token.
+
+    Raises:
+        UserError: a source that counts is not in the held-out text.
+    """
+    if outcome == "loss":
+        return line["val/loss"]
+    by_source = {source: loss for source, (loss, _) in HeldOut.from_line(line).by_level.items()}
+    chosen = by_source if sources is None else sources
+    unknown = [source for source in chosen if source not in by_source]
+    if unknown:
+        raise UserError(f"sources names {unknown[0]!r}, and the held-out text has {', '.join(by_source)}; correct it")
+    return sum(by_source[source] for source in chosen) / len(chosen)
+
+
+def _validation(line: Record) -> Record:
+    return {
+        "step": line["iteration_step"],
+        "words": line.get("consumed_words"),
+        "flops": line.get("training_flops"),
+        "seconds": line.get("elapsed_seconds"),
+        "loss": round(line["val/loss"], 6),
+        "bits_per_byte": round(line["val/bits_per_byte"], 6),
+        "by_source": {level: round(loss, 6) for level, (loss, _) in HeldOut.from_line(line).by_level.items()},
+    }
+
+
+def _thinned(steps: Iterable[Record]) -> list[list[float]]:
+    """[step, words, FLOPs, mean training loss] of about TRAINING_POINTS stretches of equal length."""
+    lines = [line for line in steps if "lm_loss" in line]
+    size = max(1, -(-len(lines) // TRAINING_POINTS))
+    points = []
+    for start in range(0, len(lines), size):
+        part = lines[start : start + size]
+        middle = part[len(part) // 2]
+        mean = sum(line["lm_loss"] for line in part) / len(part)
+        points.append([middle["iteration_step"], middle["consumed_words"], middle["training_flops"], round(mean, 5)])
+    return points
+
+
+def _clipped_share(run: RunRecord) -> float | None:
+    """Share of the steps whose gradient was clipped; None without clipping."""
+    limit = (run.config.get("optimizer") or {}).get("clip_grad")
+    norms = [line["grad_norm"] for line in run.steps if "grad_norm" in line]
+    return sum(norm > limit for norm in norms) / len(norms) if limit is not None and norms else None
