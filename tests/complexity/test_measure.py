@@ -173,7 +173,7 @@ def test_a_measure_refuses_other_languages_and_names_the_alternatives():
 
 
 def test_measures_without_parameters_refuse_any():
-    with pytest.raises(UserError, match="measure 'lix' has no parameter 'share'; it takes none"):
+    with pytest.raises(UserError, match="measure 'lix': the key share is not known; there are none here"):
         MEASURES["lix"].fit([], "en", share=0.5)
 
 

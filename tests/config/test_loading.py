@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tokenformer.config.building import build
+from tokenformer.config.keys import LARGEST
 from tokenformer.config.loading import apply_assignment, as_yaml, load_config, read_yaml
 from tokenformer.config.sections import DataStage, RunConfig
 from tokenformer.errors import UserError
@@ -20,8 +21,8 @@ FREE_VALUES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3), max_leaves=5
 )
 LEAVES = {
-    int: st.integers(),
-    float: st.floats(allow_nan=False),
+    int: st.integers(-LARGEST, LARGEST),
+    float: st.floats(-LARGEST, LARGEST),
     bool: st.booleans(),
     str: TEXT,
     Any: FREE_VALUES,

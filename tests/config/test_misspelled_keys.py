@@ -11,10 +11,10 @@ import yaml
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tokenformer.config.building import build
+from tokenformer.config.building import build, build_named
 from tokenformer.config.loading import load_config
 from tokenformer.config.sections import RunConfig
-from tokenformer.curriculum.orderings import ordering_parameters
+from tokenformer.curriculum.orderings import ORDERINGS
 from tokenformer.errors import UserError
 from tokenformer.growth import OPERATORS, TRIGGERS
 from tokenformer.growth.policy import growth_policy
@@ -33,8 +33,7 @@ def load_fully(content: dict) -> None:
     config = build(content, RunConfig, "", NAME)
     model_config_from(config.model.model_config, config.model_type, NAME)
     growth_policy(config.growth, config.model_type, NAME)
-    parameters = dict(config.curriculum.ordering)
-    ordering_parameters(parameters.pop("name"), parameters)
+    build_named(config.curriculum.ordering, ORDERINGS, "curriculum.ordering", NAME)
 
 
 def key_paths(content: Any, above: Path = ()) -> Iterator[Path]:
@@ -101,9 +100,8 @@ def test_one_wrong_character_in_any_key_is_refused_with_the_key_that_was_meant(s
         load_fully(renamed(shipped, path, misspelled))
     message = str(caught.value)
     assert misspelled in message
-    if path[:-1] != ("curriculum", "ordering"):  # whose errors get file and section from `PreparedRun`
-        assert message.startswith(f"{NAME}: ")
-        assert ".".join(map(str, (*path[:-1], misspelled))) in message
+    assert message.startswith(f"{NAME}: ")
+    assert ".".join(map(str, (*path[:-1], misspelled))) in message
     if valid & one_edit(misspelled) == {path[-1]}:
         assert f"did you mean {path[-1]}?" in message.replace("'", "")
 

@@ -106,7 +106,7 @@ def test_every_ordering_and_selection_is_documented_with_its_parameters(shipped,
     for name, entry in registry.items():
         line = next((line for line in section.splitlines() if f"name: {name}" in line), "")
         edges = {"thresholds", "percentiles"}  # explained once, above
-        missing = [field.name for field in dataclasses.fields(entry.parameters) if field.name not in line]
+        missing = [field.name for field in dataclasses.fields(entry) if field.name not in line]
         if key == "ordering":
             missing = [parameter for parameter in missing if parameter not in edges]
         assert line and set(missing) <= (edges if name != "prune" else set()), (name, missing)

@@ -5,14 +5,12 @@ import re
 import yaml
 
 from tests.support.places import REPOSITORY
-from tokenformer.config.building import build
+from tokenformer.config.building import build, build_named
 from tokenformer.config.sections import Curriculum
 from tokenformer.curriculum import ORDERINGS, SELECTIONS
 from tokenformer.curriculum.budget import number_of_words
 from tokenformer.curriculum.context_length import ContextSchedule
 from tokenformer.curriculum.mixture import Mixture
-from tokenformer.curriculum.orderings import ordering_parameters
-from tokenformer.curriculum.selections import selection_from
 
 PAGE = (REPOSITORY / "docs" / "curriculum.md").read_text(encoding="utf-8")
 
@@ -20,9 +18,8 @@ PAGE = (REPOSITORY / "docs" / "curriculum.md").read_text(encoding="utf-8")
 def test_its_example_is_a_curriculum():
     (block,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
     section = build(yaml.safe_load(block)["curriculum"], Curriculum, "curriculum", "curriculum.md")
-    parameters = dict(section.ordering)
-    ordering_parameters(parameters.pop("name"), parameters)
-    assert [selection_from(selection)[0].name for selection in section.selections] == ["prune"]
+    build_named(section.ordering, ORDERINGS)
+    assert [build_named(selection, SELECTIONS).name for selection in section.selections] == ["prune"]
     assert Mixture.of(section.mixture, list(section.mixture)).totals.sum() > 0.999
     phases = [(phase.length, phase.until) for phase in section.context_length]
     assert ContextSchedule.of(phases, 512, 1000).ends == (600, 800, 1000)

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tokenformer.config.building import build_named
 from tokenformer.curriculum.copies import Copies, Documents
-from tokenformer.curriculum.orderings import ORDERINGS, ordering_parameters
+from tokenformer.curriculum.orderings import ORDERINGS
 from tokenformer.errors import UserError
 
 NAMES = ("novels", "speech", "wiki")
@@ -31,7 +32,7 @@ def copies_of_epochs(draw, different: bool = False) -> Copies:
 
 
 def ordered(copies: Copies, name: str, seed: int = 0, **parameters) -> Copies:
-    order = ORDERINGS[name].order(copies, ordering_parameters(name, parameters), np.random.default_rng(seed))
+    order = build_named({"name": name, **parameters}, ORDERINGS).order(copies, np.random.default_rng(seed))
     assert sorted(order) == list(range(copies.size))
     return copies.part(order)
 
@@ -157,24 +158,28 @@ def test_domains_come_by_mean_complexity_without_an_order(copies):
 @pytest.mark.parametrize(
     ("name", "values", "message"),
     [
-        ("staged", {"stages": 0}, "stages must be a whole number of 1 or more, not 0"),
-        ("staged", {"thresholds": [3, 2]}, r"thresholds must be a list of rising numbers, not \[3, 2\]"),
-        ("staged", {"percentiles": [50, 120]}, "percentiles must be a list of rising numbers from 0 to 100"),
+        ("staged", {"stages": 0}, "stages is 0; it must be 1 or more"),
+        ("staged", {"thresholds": [3, 2]}, r"thresholds is \[3.0, 2.0\]; it must be a list of rising numbers"),
+        ("staged", {"percentiles": [50, 120]}, r"percentiles is \[50.0, 120.0\]; it must be 0 or more and at most 100"),
         ("staged", {"percentiles": [50], "thresholds": [1]}, "give thresholds or percentiles, not both"),
-        ("staged", {"revisit": "yes"}, "revisit must be true or false"),
-        ("interleaved", {"cycles": 1.5}, "cycles must be a whole number"),
-        ("paced_in_steps", {"at": [0.5, 0.2]}, "at must be a list of rising numbers from 0 to 1"),
+        ("staged", {"revisit": "yes"}, "revisit is 'yes'; it must be of type bool"),
+        ("interleaved", {"cycles": 1.5}, "cycles is 1.5; it must be of type int"),
+        ("paced_in_steps", {"at": [0.5, 0.2]}, r"at is \[0.5, 0.2\]; it must be a list of rising numbers"),
         ("paced_in_steps", {"at": [0.5], "thresholds": [1, 2]}, "at has 1 points for 2 edges"),
-        ("warm_up", {"share": 0}, r"share must be a number in \(0, 1\]"),
-        ("warm_up", {"ordering": {"name": "spiral"}}, "there is no ordering 'spiral'"),
-        ("warm_up", {"ordering": "random"}, "ordering must be a section with a name"),
-        ("warm_up", {"ordering": {"name": "paced", "strat": 1}}, "did you mean 'start'"),
-        ("by_domain", {"sources": "novels"}, "sources must be a list of names"),
+        ("warm_up", {"share": 0}, "share is 0.0; it must be above 0 and at most 1"),
+        ("warm_up", {"ordering": {"name": "spiral"}}, "ordering.name is 'spiral'; choose one of random, easy_to_hard"),
+        ("warm_up", {"ordering": "random"}, "ordering must be a section with keys, not 'random'"),
+        (
+            "warm_up",
+            {"ordering": {"name": "paced", "strat": 1}},
+            "the key ordering.strat is not known; did you mean start",
+        ),
+        ("by_domain", {"sources": "novels"}, "sources must be a list, not 'novels'"),
     ],
 )
 def test_wrong_parameters_are_refused(name, values, message):
     with pytest.raises(UserError, match=message):
-        ordering_parameters(name, values)
+        build_named({"name": name, **values}, ORDERINGS)
 
 
 def test_an_order_of_domains_names_them_all():

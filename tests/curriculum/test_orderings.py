@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tokenformer.config.building import build_named
 from tokenformer.curriculum import ORDERINGS
 from tokenformer.curriculum.copies import Budget, Copies, Documents, choose_copies
-from tokenformer.curriculum.orderings import ordering_parameters
-from tokenformer.curriculum.orderings.paced import PacedParameters, paced_order
+from tokenformer.curriculum.orderings.paced import Paced
 from tokenformer.errors import UserError
 
 paced_parameters = st.builds(
-    PacedParameters,
+    Paced,
     start=st.floats(0, 1),
     end=st.floats(0.01, 1),
     exponent=st.sampled_from([0.5, 1, 2, 3]),
@@ -78,15 +78,15 @@ def test_weights_are_by_document_and_zero_leaves_out():
 @given(corpora(), st.integers(1, 3000), st.integers(0, 3), st.sampled_from(sorted(ORDERINGS)))
 def test_orderings_are_permutations_that_the_seed_determines(corpus, budget, seed, name):
     copies = chosen(corpus, budget)
-    ordering = ORDERINGS[name]
-    order = ordering.order(copies, ordering.parameters(), np.random.default_rng(seed))
+    ordering = ORDERINGS[name]()
+    order = ordering.order(copies, np.random.default_rng(seed))
     assert sorted(order) == list(range(copies.document.size))
-    np.testing.assert_array_equal(order, ordering.order(copies, ordering.parameters(), np.random.default_rng(seed)))
+    np.testing.assert_array_equal(order, ordering.order(copies, np.random.default_rng(seed)))
 
 
 def test_random_order_shuffles_every_epoch_anew_within_its_bounds():
     copies = chosen((np.full(100, 10), np.zeros(100)), 3000)
-    order = ORDERINGS["random"].order(copies, None, np.random.default_rng(1))
+    order = ORDERINGS["random"]().order(copies, np.random.default_rng(1))
     np.testing.assert_array_equal(copies.epoch[order], copies.epoch)
     epochs = copies.document[order].reshape(3, 100)
     assert len({tuple(epoch) for epoch in epochs}) == 3
@@ -95,7 +95,7 @@ def test_random_order_shuffles_every_epoch_anew_within_its_bounds():
 @given(corpora(), st.integers(1, 3000))
 def test_easy_to_hard_climbs_in_every_epoch(corpus, budget):
     copies = chosen(corpus, budget)
-    order = ORDERINGS["easy_to_hard"].order(copies, None, np.random.default_rng(0))
+    order = ORDERINGS["easy_to_hard"]().order(copies, np.random.default_rng(0))
     np.testing.assert_array_equal(copies.epoch[order], copies.epoch)
     climbs = np.diff(copies.complexity[order])[np.diff(copies.epoch[order]) == 0]
     assert (climbs >= 0).all()
@@ -103,9 +103,7 @@ def test_easy_to_hard_climbs_in_every_epoch(corpus, budget):
 
 def test_equals_are_shuffled():
     copies = chosen((np.full(50, 10), np.zeros(50)), 500)
-    orders = {
-        tuple(ORDERINGS["easy_to_hard"].order(copies, None, np.random.default_rng(seed)).tolist()) for seed in (0, 1)
-    }
+    orders = {tuple(ORDERINGS["easy_to_hard"]().order(copies, np.random.default_rng(seed)).tolist()) for seed in (0, 1)}
     assert len(orders) == 2
 
 
@@ -117,7 +115,7 @@ def test_paced_order_never_reads_above_its_level(corpus, budget, parameters, see
     complexity = np.random.default_rng(seed).permutation(tokens.size).astype(float)
     whole_epochs = chosen((tokens, complexity), budget, seed)
     copies = whole_epochs.part(whole_epochs.epoch == 0)
-    order = paced_order(copies, parameters, np.random.default_rng(seed))
+    order = parameters.order(copies, np.random.default_rng(seed))
 
     by_rank = np.argsort(copies.complexity)
     quantile = np.empty(by_rank.size)
@@ -145,14 +143,14 @@ def test_the_level_rises_from_start_to_one_and_has_an_inverse(parameters, part):
 
 def test_root_pacing_is_ahead_of_linear_pacing():
     progress = np.linspace(0.05, 0.55, 6)
-    assert (PacedParameters(exponent=2).admitted(progress) > PacedParameters(exponent=1).admitted(progress)).all()
+    assert (Paced(exponent=2).admitted(progress) > Paced(exponent=1).admitted(progress)).all()
 
 
 def test_paced_run_begins_easy_ends_hard_and_keeps_easy_text_in_the_mix():
     generator = np.random.default_rng(0)
     corpus = generator.integers(20, 60, 5000), generator.normal(10, 2, 5000)
     copies = chosen(corpus, int(corpus[0].sum()))
-    complexity = copies.complexity[paced_order(copies, PacedParameters(), np.random.default_rng(0))]
+    complexity = copies.complexity[Paced().order(copies, np.random.default_rng(0))]
     first, last = complexity[:500], complexity[-500:]
     assert first.mean() < 10 - 2 and last.mean() > 10 + 1
     assert (last < np.median(corpus[1])).mean() > 0.1
@@ -160,15 +158,13 @@ def test_paced_run_begins_easy_ends_hard_and_keeps_easy_text_in_the_mix():
 
 def test_a_pool_that_runs_dry_is_filled_with_the_easiest_document():
     copies = chosen((np.full(10, 100), np.arange(10.0)), 1000)
-    order = paced_order(copies, PacedParameters(start=0, end=1, exponent=0.1), np.random.default_rng(0))
+    order = Paced(start=0, end=1, exponent=0.1).order(copies, np.random.default_rng(0))
     assert copies.complexity[order].tolist() == list(range(10))
 
 
 def test_draws_from_the_pool_are_uniform():
     copies = chosen((np.full(4, 10), np.arange(4.0)), 40)
-    firsts = Counter(
-        paced_order(copies, PacedParameters(start=1), np.random.default_rng(seed))[0] for seed in range(2000)
-    )
+    firsts = Counter(Paced(start=1).order(copies, np.random.default_rng(seed))[0] for seed in range(2000))
     expected, deviation = 500, np.sqrt(2000 * 0.25 * 0.75)
     assert all(abs(firsts[copy] - expected) < 5 * deviation for copy in range(4))
 
@@ -176,16 +172,16 @@ def test_draws_from_the_pool_are_uniform():
 @pytest.mark.parametrize(
     ("name", "values", "message"),
     [
-        ("spiral", {}, "no ordering 'spiral'; choose one of: random, easy_to_hard, hard_to_easy, paced"),
-        ("random", {"start": 0.1}, "ordering 'random' has no parameter 'start'; it takes none"),
-        ("paced", {"strat": 0.1}, r"no parameter 'strat' \(did you mean 'start'\?\); it takes: start, end, exponent"),
-        ("paced", {"start": 2}, r"start must be a number in \[0, 1\], not 2"),
-        ("paced", {"end": 0}, r"end must be a number in \(0, 1\], not 0"),
-        ("paced", {"end": float("nan")}, "end must be a number"),
-        ("paced", {"exponent": "linear"}, "exponent must be a number"),
-        ("paced", {"start": True}, "start must be a number"),
+        ("spiral", {}, "no ordering 'spiral'; choose one of random, easy_to_hard, hard_to_easy, paced"),
+        ("random", {"start": 0.1}, "ordering 'random': the key start is not known; there are none here"),
+        ("paced", {"strat": 0.1}, r"ordering 'paced': the key strat is not known; did you mean start\?"),
+        ("paced", {"start": 2}, "start is 2.0; it must be 0 or more and at most 1"),
+        ("paced", {"end": 0}, "end is 0.0; it must be above 0 and at most 1"),
+        ("paced", {"end": float("nan")}, "end is nan; it must be a finite number, above 0"),
+        ("paced", {"exponent": "linear"}, "exponent is 'linear'; it must be of type float"),
+        ("paced", {"start": True}, "start is True; it must be of type float"),
     ],
 )
 def test_wrong_orderings_and_parameters_are_refused(name, values, message):
     with pytest.raises(UserError, match=message):
-        ordering_parameters(name, values)
+        build_named({"name": name, **values}, ORDERINGS)

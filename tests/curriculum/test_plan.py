@@ -181,7 +181,7 @@ def test_words_before_has_bounds():
         ({"source_weights": [1e-9, 0]}, "more than 100000 times"),
         ({"source_weights": [1, float("inf")]}, "finite"),
         ({"ordering": "pacd"}, "no ordering 'pacd'"),
-        ({"parameters": {"stop": 1}}, "no parameter 'stop'"),
+        ({"parameters": {"stop": 1}}, "ordering 'paced': the key stop is not known"),
         ({"seed": -1}, "seed"),
         ({"seed": 0.5}, "seed"),
     ],

@@ -101,15 +101,18 @@ def test_selections_follow_one_another_and_weights_stay():
 @pytest.mark.parametrize(
     ("section", "message"),
     [
-        ({"name": "best"}, "one of: complexity_window, prune, word_bins"),
-        ("prune", "must be a section with a name"),
+        ({"name": "best"}, "one of complexity_window, prune, word_bins"),
+        ("prune", "selection must be a section with keys, not 'prune'"),
         ({"name": "prune"}, "head and tail must together be above 0 and below 1"),
-        ({"name": "prune", "tial": 0.1}, "did you mean 'tail'"),
-        ({"name": "prune", "tail": -0.1}, r"tail must be a number in \[0, 1\]"),
+        ({"name": "prune", "tial": 0.1}, "the key tial is not known; did you mean tail"),
+        ({"name": "prune", "tail": -0.1}, "tail is -0.1; it must be 0 or more"),
         ({"name": "complexity_window"}, "give either thresholds or percentiles"),
         ({"name": "complexity_window", "thresholds": [1, 2, 3]}, "a lower and an upper end"),
         ({"name": "complexity_window", "thresholds": [5, 2]}, "thresholds must rise"),
-        ({"name": "complexity_window", "percentiles": [0, 101]}, "from 0 to 100"),
+        (
+            {"name": "complexity_window", "percentiles": [0, 101]},
+            r"percentiles is \[0.0, 101.0\]; it must be 0 or more and at most 100",
+        ),
         ({"name": "word_bins"}, "words must be a list with a number"),
         ({"name": "word_bins", "words": ["many"]}, "must be a number of words"),
         ({"name": "word_bins", "words": [1, 2], "percentiles": [10, 20]}, "2 edges make 3 bins, and words has 2"),

@@ -179,7 +179,10 @@ def test_growth_and_its_events_do_not_change_what_the_guard_says(losses, smoothi
     ("parameters", "message"),
     [
         ({"improvement_per_petaflop": 0.0}, "improvement_per_petaflop is 0.0; it must be above 0"),
-        ({"improvement_per_petaflop": float("nan")}, "improvement_per_petaflop is nan; it must be above 0"),
+        (
+            {"improvement_per_petaflop": float("nan")},
+            "improvement_per_petaflop is nan; it must be a finite number, above 0",
+        ),
         ({"loss": "test"}, "loss is 'test'; choose one of validation, training"),
         ({"average_steps": 0}, "average_steps is 0; it must be 1 or more"),
         ({"smoothing": 0}, "smoothing is 0; it must be 1 or more"),

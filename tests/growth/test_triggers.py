@@ -99,7 +99,7 @@ def test_exactly_one_list_of_levels_is_asked_for(kind, levels):
 @pytest.mark.parametrize("levels", [[2, 1], [1, 1], [1, 3, 2], [float("nan"), 2], [float("nan")], [1, float("inf")]])
 @pytest.mark.parametrize(("kind", "key"), [(ComplexityTrigger, "thresholds"), (ScheduleTrigger, "flops")])
 def test_levels_must_rise(kind, key, levels):
-    with pytest.raises(UserError, match=f"{key} must be a rising list"):
+    with pytest.raises(UserError, match=f"{key} is .*rising|{key} is .*finite"):
         kind(**{key: levels})
 
 
@@ -119,5 +119,5 @@ def test_one_stage_is_no_growth():
 @pytest.mark.parametrize("key", ["percentiles", "admitted"])
 @pytest.mark.parametrize("levels", [[-1, 50], [50, 101], [float("nan")]])
 def test_percent_are_percent(key, levels):
-    with pytest.raises(UserError, match=f"{key} are percent, from 0 to 100"):
+    with pytest.raises(UserError, match=f"{key} is .*; it must be .*0 or more and at most 100"):
         ComplexityTrigger(**{key: levels})

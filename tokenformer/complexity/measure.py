@@ -8,7 +8,8 @@ import numpy as np
 
 from tokenformer.complexity.text.documents import Documents, analysed, text_batches
 from tokenformer.complexity.text.words import normalise
-from tokenformer.config.parameters import NoParameters, filled_parameters
+from tokenformer.config.building import build
+from tokenformer.config.registry import Registry
 from tokenformer.errors import UserError
 
 ScoreFunction = Callable[[Documents], np.ndarray]
@@ -20,6 +21,11 @@ NATURAL = "natural"
 
 ARTIFICIAL = ("code", "formal")
 """Languages that nobody speaks: programs, and strings of formal languages."""
+
+
+@dataclass(frozen=True)
+class NoParameters:
+    """For measures that have nothing to set."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +88,7 @@ class Measure:
         Raises UserError where the measure does not hold for the language, and for unknown or invalid parameters.
         """
         self._check_language(language)
-        settings = filled_parameters(f"measure '{self.name}'", self.parameters, parameters)
+        settings = build(parameters, self.parameters, "", f"measure '{self.name}'")
         refuse_single_string(train_texts)
         return Scorer(self.learn(NormalisedTexts(train_texts), language, settings))
 
@@ -100,7 +106,7 @@ class Measure:
         )
 
 
-MEASURES: dict[str, Measure] = {}
+MEASURES: Registry[Measure] = Registry("measure")
 """Name -> measure. `tokenformer.complexity.scoring` enters them; a measure that is made of others finds them here."""
 
 

@@ -18,34 +18,30 @@ from tokenformer.complexity.measures.regressor import REGRESSOR
 from tokenformer.complexity.measures.structure import LONGEST_SENTENCE, SENTENCE_LENGTH, WORD_LENGTH
 from tokenformer.complexity.measures.surprisal import SURPRISAL, VOCABULARY_SURPRISAL
 from tokenformer.complexity.text.language import AUTOMATIC, certain_language
-from tokenformer.errors import UserError
 
-MEASURES.update(
-    (measure.name, measure)
-    for measure in (
-        ENSEMBLE,
-        REGRESSOR,
-        SURPRISAL,
-        VOCABULARY_SURPRISAL,
-        LIX,
-        FLESCH_KINCAID,
-        FLESCH_KINCAID_SWEDISH,
-        COLEMAN_LIAU,
-        SENTENCE_LENGTH,
-        LONGEST_SENTENCE,
-        WORD_LENGTH,
-        WORD_RARITY,
-        VOCABULARY_RARITY,
-        RARE_WORDS,
-        MATTR,
-        MTLD,
-        COMPRESSION,
-        NESTING_DEPTH,
-        IDENTIFIER_ENTROPY,
-        DEPENDENCY_DISTANCE,
-        PERPLEXITY,
-        LOSS_GAP,
-    )
+MEASURES.enter(
+    ENSEMBLE,
+    REGRESSOR,
+    SURPRISAL,
+    VOCABULARY_SURPRISAL,
+    LIX,
+    FLESCH_KINCAID,
+    FLESCH_KINCAID_SWEDISH,
+    COLEMAN_LIAU,
+    SENTENCE_LENGTH,
+    LONGEST_SENTENCE,
+    WORD_LENGTH,
+    WORD_RARITY,
+    VOCABULARY_RARITY,
+    RARE_WORDS,
+    MATTR,
+    MTLD,
+    COMPRESSION,
+    NESTING_DEPTH,
+    IDENTIFIER_ENTROPY,
+    DEPENDENCY_DISTANCE,
+    PERPLEXITY,
+    LOSS_GAP,
 )
 
 
@@ -85,6 +81,4 @@ def score_documents(
 
 def find_measure(name: str) -> Measure:
     """The measure of that name; raises UserError where there is none."""
-    if name not in MEASURES:
-        raise UserError(f"there is no measure '{name}'; choose one of: {', '.join(MEASURES)}")
-    return MEASURES[name]
+    return MEASURES.find(name)

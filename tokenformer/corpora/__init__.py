@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tokenformer.errors import UserError
+from tokenformer.config.registry import Registry
 
 
 def _write_bible(output: Path) -> None:
@@ -25,11 +25,9 @@ def _write_code(output: Path, **options: Any) -> None:
     write_code_corpus(output, CodeCorpusOptions(**options))
 
 
-CORPORA: dict[str, Callable[..., None]] = {
-    "bible": _write_bible,
-    "formal": _write_formal,
-    "code": _write_code,
-}
+CORPORA: Registry[Callable[..., None]] = Registry(
+    "corpus", {"bible": _write_bible, "formal": _write_formal, "code": _write_code}
+)
 """Corpora that can be made on this machine without a download: name -> function that writes one into a folder.
 
 What a function takes besides the folder are the fields of `FormalCorpusOptions` and `CodeCorpusOptions`.
@@ -38,6 +36,4 @@ What a function takes besides the folder are the fields of `FormalCorpusOptions`
 
 def write_corpus(name: str, output: Path, **options: Any) -> None:
     """Writes the corpus `name`, a key of CORPORA, into the folder `output`; raises UserError for another name."""
-    if name not in CORPORA:
-        raise UserError(f"there is no corpus {name!r}; choose one of {', '.join(CORPORA)}")
-    CORPORA[name](output, **options)
+    CORPORA.find(name)(output, **options)

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from tokenformer.config.registry import Registry
+from tokenformer.corpora.formal import LANGUAGES, formal_language
 from tokenformer.corpora.pair import MinimalPair
 from tokenformer.errors import UserError
 
@@ -14,15 +16,12 @@ def pairs_of(name: str, n: int, seed: int = 0, **parameters: Any) -> list[Minima
     Parameters are the fields of the language's class (`tokenformer.corpora.formal.LANGUAGES`), and for code `source`,
     the root of a source tree. Raises UserError for another name or parameter, and where there are fewer pairs.
     """
-    if name not in PAIRS:
-        raise UserError(f"there are no minimal pairs of '{name}'; choose one of {', '.join(PAIRS)}")
     if isinstance(n, bool) or not isinstance(n, int) or n < 0:
         raise UserError(f"the number of pairs is {n!r}; set it to a whole number of 0 or more")
-    return PAIRS[name](n, seed, **parameters)
+    return PAIRS.find(name)(n, seed, **parameters)
 
 
 def _formal(name: str, n: int, seed: int, **parameters: Any) -> list[MinimalPair]:
-    from tokenformer.corpora.formal import formal_language
     from tokenformer.corpora.formal.pairs import drawn_pairs
 
     return drawn_pairs(formal_language(name, parameters), n, seed)
@@ -37,13 +36,7 @@ def _code(n: int, seed: int, **parameters: Any) -> list[MinimalPair]:
     return code_pairs(n, seed, **parameters)
 
 
-PAIRS: dict[str, Callable[..., list[MinimalPair]]] = {
-    "dyck": partial(_formal, "dyck"),
-    "shuffle_dyck": partial(_formal, "shuffle_dyck"),
-    "equal_counts": partial(_formal, "equal_counts"),
-    "arithmetic": partial(_formal, "arithmetic"),
-    "regular": partial(_formal, "regular"),
-    "context_free": partial(_formal, "context_free"),
-    "code": _code,
-}
+PAIRS: Registry[Callable[..., list[MinimalPair]]] = Registry(
+    "language with minimal pairs", {name: partial(_formal, name) for name in LANGUAGES} | {"code": _code}
+)
 """Name -> function (n, seed, **parameters) that makes pairs."""

@@ -1,21 +1,17 @@
 """Levels of difficulty: text cut by complexity, at thresholds of the measure or at shares of the text."""
 
-from typing import Any
-
 import numpy as np
 
-from tokenformer.config.parameters import rising_numbers
 from tokenformer.errors import UserError
 
 
-def check_edges(owner: str, thresholds: Any, percentiles: Any) -> None:
-    """Raises UserError for edges of levels that are no rising lists, or that are given in both ways."""
+def one_kind_of_edges(owner: str, thresholds: list[float] | None, percentiles: list[float] | None) -> None:
+    """Raises UserError for edges of levels that are given in both ways, or that are an empty list."""
     if thresholds is not None and percentiles is not None:
         raise UserError(f"{owner}: give thresholds or percentiles, not both")
-    if thresholds is not None:
-        rising_numbers(owner, "thresholds", thresholds)
-    if percentiles is not None:
-        rising_numbers(owner, "percentiles", percentiles, 0, 100)
+    for key, edges in (("thresholds", thresholds), ("percentiles", percentiles)):
+        if edges is not None and not edges:
+            raise UserError(f"{owner}: {key} is an empty list; it must be a list of rising numbers, or null")
 
 
 def levels_of(

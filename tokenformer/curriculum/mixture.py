@@ -1,5 +1,6 @@
 """Shares of sources in what is read, which may change over the run."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from tokenformer.config.parameters import is_number
 from tokenformer.curriculum.copies import Budget, Copies, Documents, choose_copies
 from tokenformer.errors import UserError
 
@@ -67,11 +67,15 @@ class Mixture:
         return np.interp(part * given[-1], given, _PROGRESS)
 
 
+def _is_share(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
 def _points(name: str, value: Any) -> tuple[tuple[float, float], ...]:
-    points = [[0, value]] if is_number(value) else value
+    points = [[0, value]] if _is_share(value) else value
     is_list = isinstance(points, list | tuple) and len(points) > 0
     if not is_list or not all(
-        isinstance(point, list | tuple) and len(point) == 2 and all(map(is_number, point)) for point in points
+        isinstance(point, list | tuple) and len(point) == 2 and all(map(_is_share, point)) for point in points
     ):
         raise UserError(f"mixture: {name} must be a share, or a list of [progress, share], not {value!r}")
     progress = [point[0] for point in points]

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from tokenformer.config.building import as_section, build_named
 from tokenformer.curriculum.budget import check_epochs, check_word_budget
 from tokenformer.curriculum.copies import Budget, Copies, Documents, choose_copies
 from tokenformer.curriculum.mixture import Mixture, choose_mixed, mixed
 from tokenformer.curriculum.neighbours import with_neighbours_kept
-from tokenformer.curriculum.orderings import Ordering, find_ordering, ordering_parameters
+from tokenformer.curriculum.orderings import ORDERINGS, Ordering
 from tokenformer.curriculum.selections import selected
 from tokenformer.errors import UserError
 
@@ -180,14 +181,14 @@ def build_plan(
     shares = None if mixture is None else Mixture.of(mixture, documents.source_names)
     if shares is not None:
         weight = np.sign(weight)
-    settings = ordering_parameters(ordering, parameters or {})
+    chosen = build_named({"name": ordering, **(parameters or {})}, ORDERINGS)
     budget = _budget(documents, weight, total_tokens, total_words, sequence_length, maximum_epochs)
 
     parts = _chosen(documents, weight, budget, shares, seed)
     for copies in parts:
         check_epochs(copies, maximum_epochs)
     tokens_read = int(sum(copies.tokens.sum() for copies in parts))
-    order = _order(parts, shares, find_ordering(ordering), settings, seed)
+    order = _order(parts, shares, chosen, seed)
     if keep_neighbours is not None:
         order = with_neighbours_kept(order, documents.tokens, documents.complexity, documents.source, keep_neighbours)
     if total_tokens is None:
@@ -204,7 +205,7 @@ def build_plan(
             arrays=[documents.tokens, documents.words, documents.complexity, weight, order],
             settings={
                 "ordering": ordering,
-                "parameters": dataclasses.asdict(settings),
+                "parameters": _as_written(chosen, parameters or {}),
                 "selections": [dict(section) for section in selections],
                 "mixture": None if shares is None else dataclasses.asdict(shares),
                 "seed": int(seed),
@@ -250,19 +251,22 @@ def _chosen(
     return [choose_copies(documents, weight, budget, np.random.default_rng([seed, 0]))]
 
 
-def _order(parts: list[Copies], mixture: Mixture | None, ordering: Ordering, parameters: Any, seed: int) -> np.ndarray:
+def _order(parts: list[Copies], mixture: Mixture | None, ordering: Ordering, seed: int) -> np.ndarray:
     """int64[m]: the documents in the order in which they are read."""
     if mixture is None:
-        return parts[0].document[ordering.order(parts[0], parameters, np.random.default_rng([seed, 1]))]
+        return parts[0].document[ordering.order(parts[0], np.random.default_rng([seed, 1]))]
     if not ordering.mixes_sources:
         raise UserError(
             f"the ordering '{ordering.name}' says when each source is read, and so does mixture; leave one of them out"
         )
-    orders = [
-        ordering.order(copies, parameters, np.random.default_rng([seed, 1, source]))
-        for source, copies in enumerate(parts)
-    ]
+    orders = [ordering.order(copies, np.random.default_rng([seed, 1, source])) for source, copies in enumerate(parts)]
     return mixed([copies.part(order) for copies, order in zip(parts, orders, strict=True)], mixture)
+
+
+def _as_written(ordering: Ordering, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """All parameters of an ordering, those that the user gave as they were given: 1 stays 1, and is not 1.0."""
+    section = as_section(ordering) | dict(parameters)
+    return {key: value for key, value in section.items() if key != "name"}
 
 
 def _documents(

@@ -5,35 +5,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tokenformer.config.building import build
+from tokenformer.config.building import build_named
 from tokenformer.config.sections import Growth
 from tokenformer.errors import UserError
 from tokenformer.growth import OPERATORS, TRIGGERS
 from tokenformer.growth.operator import GrowthOperator
 from tokenformer.growth.parameter_state import NEW_MOMENTS
 from tokenformer.growth.triggers import LossHistory, Progress, Trigger
-
-
-def from_registry(registry: dict[str, type], section: Any, where: str, name: str) -> Any:
-    """An instance of the class that `section["name"]` names, with the section's other keys as its parameters."""
-    if not isinstance(section, dict):
-        raise UserError(f"{name}: {where} must be a section with keys, not {section!r}")
-    chosen = section.get("name")
-    if not isinstance(chosen, str) or chosen not in registry:
-        raise UserError(f"{name}: {where}.name is {chosen!r}; choose one of {', '.join(registry)}")
-    parameters = {key: value for key, value in section.items() if key != "name"}
-    try:
-        return build(parameters, registry[chosen], where, name)
-    except UserError as error:
-        raise error if str(error).startswith(name) else UserError(f"{name}: {where}: {error}") from None
-
-
-def trigger_from(section: Any, where: str, name: str) -> Trigger:
-    """The trigger of a section; one that combines others holds their sections in the list `of`."""
-    if isinstance(section, dict) and isinstance(section.get("of"), list):
-        parts = [trigger_from(part, f"{where}.of.{index}", name) for index, part in enumerate(section["of"])]
-        section = {**section, "of": parts}
-    return from_registry(TRIGGERS, section, where, name)
 
 
 @dataclass(frozen=True)
@@ -77,7 +55,7 @@ class GrowthPolicy:
 
 
 def _checked_trigger(section: Growth, name: str) -> Trigger:
-    trigger = trigger_from(section.trigger, "growth.trigger", name)
+    trigger = build_named(section.trigger, TRIGGERS, "growth.trigger", name)
     if trigger.events is None:
         raise UserError(
             f"{name}: growth.trigger: {section.trigger['name']} sets no bound to the number of growth events; put it "
@@ -102,10 +80,10 @@ def operators_of_events(
                 f"event its operator, or one for all without a list"
             )
         operators = tuple(
-            from_registry(OPERATORS, parameters, f"{where}.{index}", name) for index, parameters in enumerate(section)
+            build_named(parameters, OPERATORS, f"{where}.{index}", name) for index, parameters in enumerate(section)
         )
     else:
-        operators = (from_registry(OPERATORS, section, where, name),) * events
+        operators = (build_named(section, OPERATORS, where, name),) * events
     for operator in operators:
         if model_type not in operator.model_types:
             raise UserError(

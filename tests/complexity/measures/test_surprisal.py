@@ -77,13 +77,13 @@ def test_order_and_batches_of_the_training_texts_do_not_matter(monkeypatch):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"share": 0}, "share must be a number in"),
-        ({"share": "half"}, "share must be a number in"),
-        ({"core": 1.5}, "core must be a number in"),
+        ({"share": 0}, "share is 0.0; it must be above 0 and at most 1"),
+        ({"share": "half"}, "share is 'half'; it must be of type float"),
+        ({"core": 1.5}, "core is 1.5; it must be above 0 and at most 1"),
         ({"reference_texts": "one text"}, "reference_texts must be a list"),
-        ({"reference": "bible"}, "reference is built_in or corpus, not 'bible'"),
+        ({"reference": "bible"}, "reference is 'bible'; choose one of built_in, corpus"),
         ({"reference": "corpus", "reference_texts": SIMPLE}, "not both"),
-        ({"shar": 0.1}, "did you mean 'share'"),
+        ({"shar": 0.1}, "did you mean share"),
     ],
 )
 def test_wrong_parameters_are_refused(parameters, message):

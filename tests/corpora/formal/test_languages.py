@@ -152,17 +152,17 @@ def test_no_automaton_of_fewer_states_would_do(machine):
 
 
 WRONG = [
-    ("dyck", {"depth": 0}, "set it to a whole number of 1 or more"),
+    ("dyck", {"depth": 0}, "depth is 0; it must be 1 or more and at most 50"),
     ("dyck", {"depth": 9, "longest": 10}, "set longest to 18 or more, or depth to 5 or less"),
-    ("dyck", {"kinds": 1000}, "set it to 50 or less"),
-    ("dyck", {"dept": 3}, "did you mean 'depth'"),
+    ("dyck", {"kinds": 1000}, "kinds is 1000; it must be 1 or more and at most 50"),
+    ("dyck", {"dept": 3}, "did you mean depth"),
     ("shuffle_dyck", {"depth": 9, "longest": 10}, "set longest to 18"),
     ("equal_counts", {"letters": 1}, "2 or more"),
     ("arithmetic", {"modulus": 1}, "set modulus to 0"),
-    ("arithmetic", {"operators": 61}, "60 or less"),
+    ("arithmetic", {"operators": 61}, "at most 60"),
     ("regular", {"states": 1}, "2 or more"),
-    ("regular", {"states": "many"}, "whole number"),
-    ("context_free", {"letters": 27}, "26 or less"),
+    ("regular", {"states": "many"}, "states is 'many'; it must be of type int"),
+    ("context_free", {"letters": 27}, "at most 26"),
     ("context_free", {"nonterminals": 20, "letters": 2}, "set fewer nonterminals"),
     ("latin", {}, "choose one of dyck"),
 ]

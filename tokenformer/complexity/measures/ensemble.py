@@ -28,7 +28,7 @@ class EnsembleParameters:
     measures: Sequence[str] = ("surprisal", "sentence_length")
 
     def __post_init__(self):
-        if isinstance(self.measures, str) or not self.measures:
+        if not self.measures:
             raise UserError("measure 'ensemble': measures must be a list of names, such as [surprisal, lix]")
 
 

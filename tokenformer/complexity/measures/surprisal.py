@@ -12,7 +12,7 @@ from tokenformer.complexity.text.bigram import BigramModel, WordStream, numbered
 from tokenformer.complexity.text.documents import Documents
 from tokenformer.complexity.text.reference import built_in_reference, has_reference
 from tokenformer.complexity.text.words import normalise
-from tokenformer.config.parameters import number_between
+from tokenformer.config.keys import key
 from tokenformer.errors import UserError
 
 BUILT_IN, CORPUS = "built_in", "corpus"
@@ -22,26 +22,16 @@ BUILT_IN, CORPUS = "built_in", "corpus"
 class SurprisalParameters:
     """What the user may set.
 
-    Attributes:
-        reference: where the simple text comes from. "built_in": the counts that the package brings for English and
-            Swedish; "corpus": the simplest texts of the corpus itself; None: built-in where there is one.
-        share: part of the corpus, in words, that is taken for the simplest text.
-        core: part of the corpus that its core vocabulary makes up; simple text keeps to the core vocabulary.
-        reference_texts: simple texts given by the user, instead of all that.
+    The reference "built_in" is the counts that the package brings for English and Swedish; "corpus" is the simplest
+    texts of the corpus itself; None is the first where there is one. Simple text keeps to the core vocabulary.
     """
 
-    reference: str | None = None
-    share: float = 0.1
-    core: float = 0.9
-    reference_texts: Sequence[str] | None = None
+    reference: str | None = key(None, "where the simple text comes from", choices=(BUILT_IN, CORPUS))
+    share: float = key(0.1, "part of the corpus, in words, that is taken for the simplest text", above=0, most=1)
+    core: float = key(0.9, "part of the corpus that its core vocabulary makes up", above=0, most=1)
+    reference_texts: Sequence[str] | None = key(None, "simple texts given by the user, instead of all that")
 
     def __post_init__(self):
-        number_between("measure 'surprisal'", "share", self.share, 0, 1, low_included=False)
-        number_between("measure 'surprisal'", "core", self.core, 0, 1, low_included=False)
-        if self.reference not in (None, BUILT_IN, CORPUS):
-            raise UserError(f"measure 'surprisal': reference is {BUILT_IN} or {CORPUS}, not {self.reference!r}")
-        if isinstance(self.reference_texts, str):
-            raise UserError("measure 'surprisal': reference_texts must be a list of texts, not a single string")
         if self.reference_texts is not None and self.reference is not None:
             raise UserError("measure 'surprisal': give reference or reference_texts, not both")
 

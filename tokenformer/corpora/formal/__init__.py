@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from tokenformer.config.parameters import filled_parameters
+from tokenformer.config.building import build_named
+from tokenformer.config.registry import Registry
 from tokenformer.corpora.formal.arithmetic import Arithmetic
 from tokenformer.corpora.formal.context_free import ContextFree
 from tokenformer.corpora.formal.dyck import Dyck
@@ -10,11 +11,9 @@ from tokenformer.corpora.formal.equal_counts import EqualCounts
 from tokenformer.corpora.formal.language import FormalLanguage
 from tokenformer.corpora.formal.regular import Regular
 from tokenformer.corpora.formal.shuffle_dyck import ShuffleDyck
-from tokenformer.errors import UserError
 
-LANGUAGES: dict[str, type[FormalLanguage]] = {
-    language.name: language for language in (Dyck, ShuffleDyck, EqualCounts, Arithmetic, Regular, ContextFree)
-}
+LANGUAGES: Registry[type[FormalLanguage]] = Registry("formal language")
+LANGUAGES.enter(Dyck, ShuffleDyck, EqualCounts, Arithmetic, Regular, ContextFree)
 """Name -> class, whose fields are the language's parameters."""
 
 
@@ -23,9 +22,7 @@ def formal_language(name: str, parameters: Mapping[str, int] | None = None) -> F
 
     Raises UserError for another name, an unknown parameter, and parameters that leave no string.
     """
-    if name not in LANGUAGES:
-        raise UserError(f"there is no formal language '{name}'; choose one of {', '.join(LANGUAGES)}")
-    return filled_parameters(f"language '{name}'", LANGUAGES[name], parameters or {})
+    return build_named({"name": name, **(parameters or {})}, LANGUAGES)
 
 
 __all__ = ["LANGUAGES", "FormalLanguage", "formal_language"]

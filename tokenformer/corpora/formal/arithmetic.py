@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
+from tokenformer.config.keys import key
 from tokenformer.corpora.formal.language import (
     Edit,
     FormalLanguage,
@@ -32,19 +33,15 @@ class Arithmetic(FormalLanguage):
     is as true.
     """
 
-    operators: int = 4
-    """In an expression, at most."""
-    modulus: int = 0
-    """The value is modulo this number; 0 leaves it as it is."""
+    operators: int = key(4, "the most operators in an expression", least=1, most=60)
+    modulus: int = key(0, "the value is modulo this number; 0 leaves it as it is", least=0)
 
     name = "arithmetic"
     knob = "the number of operators"
     source = "Delétang et al. 2023 (modular arithmetic, arXiv:2207.02098); Hupkes et al. 2018 (arXiv:1711.10203)"
 
     def __post_init__(self) -> None:
-        self._at_least(1, "operators")
-        self._at_most(60, "operators")
-        self._at_least(0, "modulus")
+        super().__post_init__()
         if self.modulus == 1:
             raise UserError("language 'arithmetic': every value is 0 modulo 1; set modulus to 0 (none), 2 or more")
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cache
 
+from tokenformer.config.keys import key
 from tokenformer.corpora.draws import Draws
 from tokenformer.corpora.formal.earley import derives
 from tokenformer.corpora.formal.language import FormalLanguage, Stratum, as_symbols, located
@@ -29,24 +30,17 @@ class ContextFree(FormalLanguage):
     likely: a probabilistic grammar conditioned on the length, with the probabilities that make them so.
     """
 
-    nonterminals: int = 4
-    letters: int = 4
-    longest: int = 32
-    """Symbols."""
-    machine: int = 0
+    nonterminals: int = key(4, "nonterminals of the grammar", least=1, most=25)
+    letters: int = key(4, "different letters", least=2, most=26)
+    longest: int = key(32, "symbols of the longest string", least=1, most=100)
+    machine: int = key(0, "which grammar is drawn", least=0)
 
     name = "context_free"
     knob = "length; between languages, the number of nonterminals"
     source = "simple grammars: Korenjak & Hopcroft 1966; random grammars to test learners: Clark & Eyraud 2007"
 
     def __post_init__(self) -> None:
-        self._at_least(1, "nonterminals")
-        self._at_most(25, "nonterminals")
-        self._at_least(2, "letters")
-        self._at_most(26, "letters")
-        self._at_least(1, "longest")
-        self._at_most(100, "longest")
-        self._at_least(0, "machine")
+        super().__post_init__()
         if not self.strata():
             raise UserError(
                 f"language 'context_free': no string has {self.longest} symbols or less; set a higher longest"

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from tokenformer.config.keys import key
 from tokenformer.corpora.formal.brackets import bracket_pairs, dyck_completions, most_open
 from tokenformer.corpora.formal.language import Edit, FormalLanguage, Stratum, as_symbols, mixed_digits
 from tokenformer.errors import UserError
@@ -14,22 +15,16 @@ class Dyck(FormalLanguage):
     Strings of one difficulty and length are equally likely.
     """
 
-    kinds: int = 3
-    """k"""
-    depth: int = 6
-    """m"""
-    longest: int = 48
-    """Symbols."""
+    kinds: int = key(3, "k, the kinds of brackets", least=1, most=50)
+    depth: int = key(6, "m, the most brackets that are open at once", least=1, most=50)
+    longest: int = key(48, "symbols of the longest string", least=2, most=400)
 
     name = "dyck"
     knob = "depth: the largest number of brackets that are open at once"
     source = "Hewitt et al. 2020 (bounded Dyck, arXiv:2010.07515); Chomsky & Schützenberger 1963"
 
     def __post_init__(self) -> None:
-        self._at_least(1, "kinds", "depth")
-        self._at_most(50, "kinds", "depth")
-        self._at_most(400, "longest")
-        self._at_least(2, "longest")
+        super().__post_init__()
         if 2 * self.depth > self.longest:
             raise UserError(
                 f"language 'dyck': no string of {self.longest} symbols is {self.depth} deep; "

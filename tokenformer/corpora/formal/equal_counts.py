@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from tokenformer.config.keys import key
 from tokenformer.corpora.formal.language import Edit, FormalLanguage, Stratum, as_symbols, located, mixed_digits
 
 
@@ -13,22 +14,13 @@ class EqualCounts(FormalLanguage):
     each with an n of its own. Documents of one largest n are equally likely.
     """
 
-    letters: int = 3
-    largest: int = 40
-    """n"""
-    repeats: int = 1
-    """Strings in a document."""
+    letters: int = key(3, "different letters", least=2, most=26)
+    largest: int = key(40, "the largest n", least=1, most=1000)
+    repeats: int = key(1, "strings in a document", least=1, most=100)
 
     name = "equal_counts"
     knob = "the largest n of the document"
     source = "Weiss et al. 2018 (arXiv:1805.04908); Gers & Schmidhuber 2001; Delétang et al. 2023 (arXiv:2207.02098)"
-
-    def __post_init__(self) -> None:
-        self._at_least(2, "letters")
-        self._at_most(26, "letters")
-        self._at_least(1, "largest", "repeats")
-        self._at_most(1000, "largest")
-        self._at_most(100, "repeats")
 
     def strata(self) -> list[Stratum]:
         return [Stratum(n, self.repeats, n**self.repeats - (n - 1) ** self.repeats) for n in range(1, self.largest + 1)]

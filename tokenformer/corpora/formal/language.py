@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import ClassVar, TypeVar
 
-from tokenformer.errors import UserError
+from tokenformer.config.building import Checked
 
 Option = TypeVar("Option")
 
@@ -25,7 +25,7 @@ class Stratum:
 
 
 @dataclass(frozen=True)
-class FormalLanguage(ABC):
+class FormalLanguage(Checked, ABC):
     """A language whose parameters are the fields of its class.
 
     A string is written as its symbols with one space between them: a byte-level BPE then makes one token of each, both
@@ -92,21 +92,6 @@ class FormalLanguage(ABC):
             "alphabet": list(self.alphabet()),
             **self.rules(),
         }
-
-    def _at_least(self, least: int, *names: str) -> None:
-        """Raises UserError for a parameter that is no whole number or is below `least`."""
-        for name in names:
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise UserError(
-                    f"language '{self.name}': {name} is {value!r}; set it to a whole number of {least} or more"
-                )
-
-    def _at_most(self, most: int, *names: str) -> None:
-        """Raises UserError for a parameter above `most`."""
-        for name in names:
-            if getattr(self, name) > most:
-                raise UserError(f"language '{self.name}': {name} is {getattr(self, name)}; set it to {most} or less")
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cache
 
+from tokenformer.config.keys import key
 from tokenformer.corpora.draws import Draws
 from tokenformer.corpora.formal.language import FormalLanguage, Stratum, as_symbols, located
 from tokenformer.errors import UserError
@@ -61,23 +62,17 @@ class Regular(FormalLanguage):
     are equally likely.
     """
 
-    states: int = 6
-    letters: int = 3
-    longest: int = 32
-    """Symbols."""
-    machine: int = 0
+    states: int = key(6, "states of the automaton", least=2, most=100)
+    letters: int = key(3, "different letters", least=2, most=26)
+    longest: int = key(32, "symbols of the longest string", least=1, most=1000)
+    machine: int = key(0, "which automaton is drawn", least=0)
 
     name = "regular"
     knob = "length; between languages, the number of states"
     source = "random automata: Tomita 1982, Lang et al. 1998 (Abbadingo); Delétang et al. 2023 (arXiv:2207.02098)"
 
     def __post_init__(self) -> None:
-        self._at_least(2, "states", "letters")
-        self._at_most(100, "states")
-        self._at_most(26, "letters")
-        self._at_least(1, "longest")
-        self._at_most(1000, "longest")
-        self._at_least(0, "machine")
+        super().__post_init__()
         if not self.strata():
             raise UserError(f"language 'regular': no string has {self.longest} symbols or less; set a higher longest")
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from tokenformer.config.keys import key
 from tokenformer.corpora.formal.brackets import bracket_pairs, most_open, shuffle_completions
 from tokenformer.corpora.formal.language import Edit, FormalLanguage, Stratum, as_symbols, located
 from tokenformer.errors import UserError
@@ -14,23 +15,16 @@ class ShuffleDyck(FormalLanguage):
     Strings of one difficulty and length are equally likely.
     """
 
-    kinds: int = 3
-    """k"""
-    depth: int = 6
-    """Brackets of all kinds that are open at once, at most."""
-    longest: int = 48
-    """Symbols."""
+    kinds: int = key(3, "k, the kinds of brackets", least=1, most=8)
+    depth: int = key(6, "the most brackets of all kinds that are open at once", least=1, most=12)
+    longest: int = key(48, "symbols of the longest string", least=2, most=200)
 
     name = "shuffle_dyck"
     knob = "depth: the largest number of brackets, of all kinds together, that are open at once"
     source = "Suzgun et al. 2019 (arXiv:1911.03329); Bhattamishra et al. 2020 (arXiv:2009.11264)"
 
     def __post_init__(self) -> None:
-        self._at_least(1, "kinds", "depth")
-        self._at_most(8, "kinds")
-        self._at_most(12, "depth")
-        self._at_least(2, "longest")
-        self._at_most(200, "longest")
+        super().__post_init__()
         if 2 * self.depth > self.longest:
             raise UserError(
                 f"language 'shuffle_dyck': no string of {self.longest} symbols has {self.depth} open brackets; "

@@ -1,44 +1,36 @@
 """What every ordering offers."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar, Protocol
 
 import numpy as np
 
-from tokenformer.config.parameters import NoParameters, filled_parameters
+from tokenformer.config.building import Checked
+from tokenformer.config.registry import Registry
 from tokenformer.curriculum.copies import Copies
-from tokenformer.errors import UserError
 
 
-@dataclass(frozen=True)
-class Ordering:
-    """How copies are ordered.
+class Ordering(Protocol):
+    """A frozen dataclass whose fields are what the user may set.
 
     Attributes:
-        name: key in the registry.
-        order: (copies, parameters, generator) -> int64[m], a permutation of the copies.
-        parameters: dataclass of what the user may set.
+        name: in the registry, and in the YAML.
         mixes_sources: whether sources may be ordered each for itself and then mixed by shares.
     """
 
     name: str
-    order: Callable[[Copies, Any, np.random.Generator], np.ndarray]
-    parameters: type = NoParameters
-    mixes_sources: bool = True
+    mixes_sources: bool
+
+    def order(self, copies: Copies, generator: np.random.Generator) -> np.ndarray:
+        """int64[m]: a permutation of the copies, in the order in which they are read."""
 
 
-ORDERINGS: dict[str, Ordering] = {}
-"""Name -> ordering; the package enters them."""
+@dataclass(frozen=True)
+class OrderingKeys(Checked):
+    """Base of the orderings."""
+
+    mixes_sources: ClassVar[bool] = True
 
 
-def find_ordering(name: str) -> Ordering:
-    """The ordering of that name; raises UserError where there is none."""
-    if name not in ORDERINGS:
-        raise UserError(f"there is no ordering '{name}'; choose one of: {', '.join(ORDERINGS)}")
-    return ORDERINGS[name]
-
-
-def ordering_parameters(name: str, values: Mapping[str, Any]) -> Any:
-    """The parameters of the ordering `name` from the user's keys; raises UserError for unknown or invalid ones."""
-    return filled_parameters(f"ordering '{name}'", find_ordering(name).parameters, values)
+ORDERINGS: Registry[type[Ordering]] = Registry("ordering")
+"""Name -> class; the package enters them."""

@@ -1,37 +1,34 @@
 """Easy text first, and harder text admitted as the run goes on: drawn at random from all that is admitted."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
-from tokenformer.config.parameters import number_between, rising_numbers
+from tokenformer.config.keys import key
 from tokenformer.curriculum.copies import Copies
-from tokenformer.curriculum.levels import check_edges, equal_parts, levels_of
+from tokenformer.curriculum.levels import equal_parts, levels_of, one_kind_of_edges
+from tokenformer.curriculum.orderings.ordering import OrderingKeys
 from tokenformer.errors import UserError
 
 
 @dataclass(frozen=True)
-class PacedParameters:
+class Paced(OrderingKeys):
     """Competence pacing (Platanios et al. 2019, arXiv:1903.09848, equations 6 and 7).
 
+    Copies are drawn at random from all those up to a rising level of complexity, so that easy text stays in the mix.
     At progress t of the run, a fraction of its tokens, the easiest part
     c(t) = min(1, (t / end * (1 - start**exponent) + start**exponent) ** (1 / exponent)) of all tokens is admitted.
 
-    Attributes:
-        start: part that is admitted from the beginning, in [0, 1].
-        end: progress at which everything is admitted, in (0, 1].
-        exponent: 1 admits at a constant rate, 2 is the paper's square root: fast first, then slower.
+    Level and epochs: copies of all epochs are one pool, ranked by complexity (equals at random); a copy is admitted
+    when the tokens up to and with it are at most c(t) of all tokens. Each copy is read once. When everything that is
+    admitted has been read, the easiest copy that is left is admitted ahead of its time.
     """
 
-    start: float = 0.25
-    end: float = 0.6
-    exponent: float = 1.0
+    start: float = key(0.25, "share of the text, the easiest, that is admitted at the start", least=0, most=1)
+    end: float = key(0.6, "share of the run after which all of it is admitted", above=0, most=1)
+    exponent: float = key(1.0, "1 admits evenly; 2, the paper's square root, fast at first", above=0, most=100)
 
-    def __post_init__(self):
-        owner = "ordering 'paced'"
-        number_between(owner, "start", self.start, 0, 1, low_included=True)
-        number_between(owner, "end", self.end, 0, 1, low_included=False)
-        number_between(owner, "exponent", self.exponent, 0, 100, low_included=False)
+    name = "paced"
 
     def admitted(self, progress: np.ndarray) -> np.ndarray:
         """c(t), the part of all tokens admitted at each progress in [0, 1]."""
@@ -45,52 +42,47 @@ class PacedParameters:
             return np.zeros_like(part)
         return np.maximum(0.0, self.end * (part**self.exponent - first) / (1 - first))
 
-
-def paced_order(copies: Copies, parameters: PacedParameters, generator: np.random.Generator) -> np.ndarray:
-    """Copies drawn at random from all those up to a rising level of complexity, so that easy text stays in the mix.
-
-    Level and epochs: copies of all epochs are one pool, ranked by complexity (equals at random); a copy is admitted
-    when the tokens up to and with it are at most c(t) of all tokens (`PacedParameters`). Each copy is read once. When
-    everything that is admitted has been read, the easiest copy that is left is admitted ahead of its time.
-    """
-    ranked = np.lexsort((generator.random(copies.size), copies.complexity))
-    cumulative = np.cumsum(copies.tokens[ranked])
-    total = cumulative[-1] if cumulative.size else 0
-    return _drawn(copies, ranked, parameters.progress_at(cumulative / total) * total, generator)
+    def order(self, copies: Copies, generator: np.random.Generator) -> np.ndarray:
+        """As `Ordering.order`."""
+        ranked = np.lexsort((generator.random(copies.size), copies.complexity))
+        cumulative = np.cumsum(copies.tokens[ranked])
+        total = cumulative[-1] if cumulative.size else 0
+        return _drawn(copies, ranked, self.progress_at(cumulative / total) * total, generator)
 
 
 @dataclass(frozen=True)
-class StepsParameters:
-    """Pacing by thresholds: the next level of difficulty is admitted when the run gets to a point.
+class PacedInSteps(OrderingKeys):
+    """As `Paced`, but the next level of difficulty is admitted when the run gets to a point."""
 
-    Attributes:
-        at: progress, a fraction of the run's tokens, at which each level but the first is admitted; rising.
-        thresholds: as many complexities, in units of the measure, that end the levels but the last.
-        percentiles: the same in percent of the text; without both, levels are of equal size.
-    """
+    at: list[float] = key(
+        [0.2, 0.4], "shares of the run at which each level but the first is admitted", least=0, most=1, rising=True
+    )
+    thresholds: list[float] | None = key(None, "as many complexities, which end the levels but the last", rising=True)
+    percentiles: list[float] | None = key(
+        None, "the same in percent of the text; without both, levels of equal size", least=0, most=100, rising=True
+    )
 
-    at: list[float] = field(default_factory=lambda: [0.2, 0.4])
-    thresholds: list[float] | None = None
-    percentiles: list[float] | None = None
+    name = "paced_in_steps"
 
     def __post_init__(self):
-        owner = "ordering 'paced_in_steps'"
-        rising_numbers(owner, "at", self.at, 0, 1)
-        check_edges(owner, self.thresholds, self.percentiles)
+        super().__post_init__()
+        one_kind_of_edges(self.name, self.thresholds, self.percentiles)
         edges = self.thresholds or self.percentiles or self.at
-        if len(edges) != len(self.at):
-            raise UserError(f"{owner}: at has {len(self.at)} points for {len(edges)} edges of levels; give as many")
+        if not self.at or len(edges) != len(self.at):
+            raise UserError(
+                f"{self.name}: at has {len(self.at)} points for {len(edges)} edges of levels; give as many, and one "
+                "or more"
+            )
 
-
-def paced_in_steps_order(copies: Copies, parameters: StepsParameters, generator: np.random.Generator) -> np.ndarray:
-    """As `paced_order`, but that the level of complexity rises at given points to given edges."""
-    percentiles = parameters.percentiles
-    if parameters.thresholds is None and percentiles is None:
-        percentiles = equal_parts(len(parameters.at) + 1)
-    level = levels_of(copies.tokens, copies.complexity, parameters.thresholds, percentiles, generator)
-    ranked = np.lexsort((generator.random(copies.size), copies.complexity, level))
-    admitted_at = np.array([0.0, *parameters.at])[level[ranked]]
-    return _drawn(copies, ranked, admitted_at * copies.tokens.sum(), generator)
+    def order(self, copies: Copies, generator: np.random.Generator) -> np.ndarray:
+        """As `Ordering.order`."""
+        percentiles = self.percentiles
+        if self.thresholds is None and percentiles is None:
+            percentiles = equal_parts(len(self.at) + 1)
+        level = levels_of(copies.tokens, copies.complexity, self.thresholds, percentiles, generator)
+        ranked = np.lexsort((generator.random(copies.size), copies.complexity, level))
+        admitted_at = np.array([0.0, *self.at])[level[ranked]]
+        return _drawn(copies, ranked, admitted_at * copies.tokens.sum(), generator)
 
 
 def _drawn(copies: Copies, ranked: np.ndarray, admitted_from: np.ndarray, generator: np.random.Generator) -> np.ndarray:

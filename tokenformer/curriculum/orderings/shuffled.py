@@ -1,11 +1,19 @@
 """No curriculum: what all others are compared with."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from tokenformer.config.parameters import NoParameters
 from tokenformer.curriculum.copies import Copies
+from tokenformer.curriculum.orderings.ordering import OrderingKeys
 
 
-def random_order(copies: Copies, parameters: NoParameters, generator: np.random.Generator) -> np.ndarray:
+@dataclass(frozen=True)
+class Random(OrderingKeys):
     """Every epoch in an order of its own."""
-    return np.lexsort((generator.random(copies.size), copies.epoch))
+
+    name = "random"
+
+    def order(self, copies: Copies, generator: np.random.Generator) -> np.ndarray:
+        """As `Ordering.order`."""
+        return np.lexsort((generator.random(copies.size), copies.epoch))

@@ -4,41 +4,37 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tokenformer.config.parameters import true_or_false, whole_number
+from tokenformer.config.keys import key
 from tokenformer.curriculum.copies import Copies
-from tokenformer.curriculum.levels import check_edges, equal_parts, levels_of
+from tokenformer.curriculum.levels import equal_parts, levels_of, one_kind_of_edges
+from tokenformer.curriculum.orderings.ordering import OrderingKeys
 
 
 @dataclass(frozen=True)
-class StagedParameters:
+class Staged(OrderingKeys):
     """A stage for each level of difficulty (Bengio et al. 2009; with `revisit` much like Spitkovsky et al. 2010).
 
-    Attributes:
-        stages: levels of equal size, where neither thresholds nor percentiles are given.
-        thresholds: complexities in units of the measure at which the next level begins.
-        percentiles: the same in percent of the text.
-        revisit: whether a copy may also be read in any later stage, all with equal chance, and not in its own alone.
+    Copies of all epochs come stage by stage; in a stage epoch after epoch, each in random order.
     """
 
-    stages: int = 3
-    thresholds: list[float] | None = None
-    percentiles: list[float] | None = None
-    revisit: bool = False
+    stages: int = key(3, "levels of equal size, where no edges are given", least=1, most=100_000)
+    thresholds: list[float] | None = key(None, "complexities at which the next level begins", rising=True)
+    percentiles: list[float] | None = key(None, "the same in percent of the text", least=0, most=100, rising=True)
+    revisit: bool = key(False, "a copy may also be read in any later stage, all with equal chance")
+
+    name = "staged"
 
     def __post_init__(self):
-        owner = "ordering 'staged'"
-        whole_number(owner, "stages", self.stages, 1)
-        true_or_false(owner, "revisit", self.revisit)
-        check_edges(owner, self.thresholds, self.percentiles)
+        super().__post_init__()
+        one_kind_of_edges(self.name, self.thresholds, self.percentiles)
 
-
-def staged_order(copies: Copies, parameters: StagedParameters, generator: np.random.Generator) -> np.ndarray:
-    """Copies of all epochs stage by stage; in a stage epoch after epoch, each in random order."""
-    percentiles = parameters.percentiles
-    if parameters.thresholds is None and percentiles is None:
-        percentiles = equal_parts(parameters.stages)
-    edges = parameters.thresholds if percentiles is None else percentiles
-    stage = levels_of(copies.tokens, copies.complexity, parameters.thresholds, percentiles, generator)
-    if parameters.revisit:
-        stage = stage + (generator.random(copies.size) * (len(edges) + 1 - stage)).astype(np.int64)
-    return np.lexsort((generator.random(copies.size), copies.epoch, stage))
+    def order(self, copies: Copies, generator: np.random.Generator) -> np.ndarray:
+        """As `Ordering.order`."""
+        percentiles = self.percentiles
+        if self.thresholds is None and percentiles is None:
+            percentiles = equal_parts(self.stages)
+        edges = self.thresholds if percentiles is None else percentiles
+        stage = levels_of(copies.tokens, copies.complexity, self.thresholds, percentiles, generator)
+        if self.revisit:
+            stage = stage + (generator.random(copies.size) * (len(edges) + 1 - stage)).astype(np.int64)
+        return np.lexsort((generator.random(copies.size), copies.epoch, stage))

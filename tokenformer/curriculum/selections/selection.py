@@ -1,25 +1,21 @@
 """What every selection offers."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 
+from tokenformer.config.registry import Registry
 from tokenformer.curriculum.copies import Documents
 
 
-@dataclass(frozen=True)
-class Selection:
-    """Which documents a run may read.
-
-    Attributes:
-        name: key in the registry.
-        keep: (documents, parameters, generator) -> bool[n], the documents that are kept; of `documents` those that
-            earlier selections left.
-        parameters: dataclass of what the user may set.
-    """
+class Selection(Protocol):
+    """Which documents a run may read: a frozen dataclass whose fields are what the user may set."""
 
     name: str
-    keep: Callable[[Documents, Any, np.random.Generator], np.ndarray]
-    parameters: type
+
+    def keep(self, documents: Documents, generator: np.random.Generator) -> np.ndarray:
+        """bool[n]: the documents that are kept; of `documents` those that earlier selections left."""
+
+
+SELECTIONS: Registry[type[Selection]] = Registry("selection")
+"""Name -> class; the package enters them."""

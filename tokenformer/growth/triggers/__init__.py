@@ -7,16 +7,9 @@ from tokenformer.growth.triggers.losses import LossHistory, LossNeed, LossPoint
 from tokenformer.growth.triggers.plateau import PlateauTrigger
 from tokenformer.growth.triggers.progress import Progress
 from tokenformer.growth.triggers.schedule import ScheduleTrigger
-from tokenformer.growth.triggers.trigger import Trigger
+from tokenformer.growth.triggers.trigger import TRIGGERS, Trigger
 
-TRIGGERS = {
-    "complexity": ComplexityTrigger,
-    "schedule": ScheduleTrigger,
-    "plateau": PlateauTrigger,
-    "validation_not_rising": ValidationNotRising,
-    "any": AnyTrigger,
-    "all": AllTrigger,
-}
+TRIGGERS.enter(ComplexityTrigger, ScheduleTrigger, PlateauTrigger, ValidationNotRising, AnyTrigger, AllTrigger)
 
 __all__ = [
     "TRIGGERS",

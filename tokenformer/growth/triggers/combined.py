@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tokenformer.config.building import Checked
+from tokenformer.config.keys import REQUIRED, key
 from tokenformer.errors import UserError
 from tokenformer.growth.triggers.losses import LossHistory, LossNeed
 from tokenformer.growth.triggers.progress import Progress
@@ -11,16 +13,13 @@ from tokenformer.growth.triggers.trigger import Trigger
 
 
 @dataclass(frozen=True)
-class CombinedTrigger:
-    """What `any` and `all` share. Each event counts for every trigger in them, whichever of them brought it.
+class CombinedTrigger(Checked):
+    """What `any` and `all` share. Each event counts for every trigger in them, whichever of them brought it."""
 
-    Args:
-        of: the triggers, one or more, made of the sections that stand there in a config.
-    """
-
-    of: list[Any]
+    of: list[Any] = key(REQUIRED, "the triggers, one or more", registry="trigger")
 
     def __post_init__(self):
+        super().__post_init__()
         if not self.of:
             raise UserError("of must list one trigger or more")
 
@@ -35,6 +34,8 @@ class CombinedTrigger:
 class AnyTrigger(CombinedTrigger):
     """A stage begins when one of the triggers would begin it."""
 
+    name = "any"
+
     @property
     def events(self) -> int | None:
         bounds = [trigger.events for trigger in self.of]
@@ -47,6 +48,8 @@ class AnyTrigger(CombinedTrigger):
 
 class AllTrigger(CombinedTrigger):
     """A stage begins when every one of the triggers would begin it."""
+
+    name = "all"
 
     @property
     def events(self) -> int | None:

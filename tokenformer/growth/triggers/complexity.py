@@ -1,42 +1,48 @@
 """Growth as the text gets harder."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from tokenformer.errors import UserError
+from tokenformer.config.building import Checked
+from tokenformer.config.keys import key
+from tokenformer.growth.triggers.levels import chosen_levels, next_level
 from tokenformer.growth.triggers.losses import LossHistory
-from tokenformer.growth.triggers.parameters import check_least, chosen_levels, next_level
 from tokenformer.growth.triggers.progress import Progress
 
 
 @dataclass(frozen=True)
-class ComplexityTrigger:
+class ComplexityTrigger(Checked):
     """A stage begins when the text that is read gets as hard as the stage's level.
 
     Exactly one of three lists, one level a stage, rising, or a number of stages. The first two lists look at the
     smoothed complexity of the samples that are read, `curriculum.smoothing`; the third at the stage of the curriculum,
     which under the ordering `paced` is the part of the text that is admitted.
-
-    Args:
-        thresholds: complexity in units of the measure.
-        percentiles: complexity as a quantile, in percent: so many of the run's samples are simpler.
-        admitted: percent of the run's text that is no harder than the hardest document read so far.
-        stages: of the run, by quantiles of equal size: 4 are the percentiles 25, 50 and 75.
     """
 
-    thresholds: list[float] = field(default_factory=list)
-    percentiles: list[float] = field(default_factory=list)
-    admitted: list[float] = field(default_factory=list)
-    stages: int | None = None
+    thresholds: list[float] = key([], "complexities in units of the measure", rising=True)
+    percentiles: list[float] = key(
+        [],
+        "complexities as quantiles: so many percent of the run's samples are simpler",
+        least=0,
+        most=100,
+        rising=True,
+    )
+    admitted: list[float] = key(
+        [],
+        "percent of the run's text that is no harder than the hardest document read so far",
+        least=0,
+        most=100,
+        rising=True,
+    )
+    stages: int | None = key(
+        None, "stages of the run, by quantiles of equal size: 4 are the percentiles 25, 50, 75", least=2, most=1000
+    )
 
+    name = "complexity"
     needs = ()
 
     def __post_init__(self):
-        for key in ("percentiles", "admitted"):
-            if any(not 0 <= level <= 100 for level in getattr(self, key)):
-                raise UserError(f"complexity: {key} are percent, from 0 to 100, not {getattr(self, key)}")
-        if self.stages is not None:
-            check_least("complexity", {"stages": 2}, self)
+        super().__post_init__()
         self._levels()
 
     def _levels(self) -> tuple[str, list[float]]:

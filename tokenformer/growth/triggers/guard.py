@@ -4,32 +4,27 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tokenformer.config.building import Checked
+from tokenformer.config.keys import key
 from tokenformer.growth.triggers.improvement import moving_averages
 from tokenformer.growth.triggers.losses import LossHistory, LossNeed
-from tokenformer.growth.triggers.parameters import check_least
 from tokenformer.growth.triggers.progress import Progress
 
 
 @dataclass(frozen=True)
-class ValidationNotRising:
+class ValidationNotRising(Checked):
     """Holds unless the smoothed validation loss has risen at each of the last `patience` measurements.
 
     It does not hold before there are smoothing + patience measurements. It bounds no number of events, so it stands
     under `all` beside a trigger that does. On text that is read again and again the gap between training and validation
     is a signal: FRAGrow (arXiv:2401.03104) grows the later, the more a model overfits.
-
-    Args:
-        smoothing: measurements of the moving average; 1 does not smooth.
-        patience: rises in a row that hold growth back.
     """
 
-    smoothing: int = 1
-    patience: int = 2
+    smoothing: int = key(1, "measurements of the moving average; 1 does not smooth", least=1, most=10_000)
+    patience: int = key(2, "rises in a row that hold growth back", least=1, most=10_000)
 
+    name = "validation_not_rising"
     events = None
-
-    def __post_init__(self):
-        check_least("validation_not_rising", {"smoothing": 1, "patience": 1}, self)
 
     @property
     def _need(self) -> LossNeed:

@@ -4,52 +4,36 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tokenformer.errors import UserError
+from tokenformer.config.building import Checked
+from tokenformer.config.keys import REQUIRED, key
 from tokenformer.growth.triggers.improvement import PETAFLOP, improvements
 from tokenformer.growth.triggers.losses import SOURCES, LossHistory, LossNeed, LossPoint
-from tokenformer.growth.triggers.parameters import check_least
 from tokenformer.growth.triggers.progress import Progress
 
 
 @dataclass(frozen=True)
-class PlateauTrigger:
+class PlateauTrigger(Checked):
     """A stage begins when the loss falls too little for what training costs.
 
     Only losses of the present stage count. Between each two of its points that follow one another, smoothed, the
     relative fall of the loss is divided by the FLOPs spent; the last `patience` of these rates have to be below
     `improvement_per_petaflop`, all of them. A loss that rises is below any rate; one that is no finite number is not.
-
-    Args:
-        improvement_per_petaflop: the rate, as a share of the loss a petaflop (1e15 FLOPs) of training: 0.02 grows when
-            a petaflop makes the loss less than 2 % lower.
-        loss: "validation", a point at every `tokens.val_check_interval` steps, or "training".
-        average_steps: training steps whose mean loss makes a point; for training losses alone.
-        smoothing: points of the moving average; 1 does not smooth.
-        patience: rates in a row that have to be below.
-        cooldown: steps after a growth event whose losses do not count.
-        minimum_points: points of the stage that have to be there; smoothing + patience are needed in any case.
-        events: most growth events of the run that this trigger begins.
     """
 
-    improvement_per_petaflop: float
-    loss: str = "validation"
-    average_steps: int = 50
-    smoothing: int = 1
-    patience: int = 2
-    cooldown: int = 0
-    minimum_points: int = 0
-    events: int = 1
+    improvement_per_petaflop: float = key(
+        REQUIRED, "grow when a petaflop (1e15 FLOPs) lowers the loss by less than this share of it", above=0
+    )
+    loss: str = key("validation", "validation: a point every tokens.val_check_interval steps", choices=SOURCES)
+    average_steps: int = key(50, "training steps whose mean loss makes a point; for training losses alone", least=1)
+    smoothing: int = key(1, "points of the moving average; 1 does not smooth", least=1, most=10_000)
+    patience: int = key(2, "rates in a row that have to be below", least=1, most=10_000)
+    cooldown: int = key(0, "steps after a growth event whose losses do not count", least=0)
+    minimum_points: int = key(
+        0, "points of the stage that have to be there; smoothing + patience in any case", least=0, most=100_000
+    )
+    events: int = key(1, "most growth events of the run that this trigger begins", least=1, most=1000)
 
-    def __post_init__(self):
-        if self.loss not in SOURCES:
-            raise UserError(f"plateau: loss is {self.loss!r}; choose one of {', '.join(SOURCES)}")
-        if not self.improvement_per_petaflop > 0:
-            raise UserError(
-                f"plateau: improvement_per_petaflop is {self.improvement_per_petaflop}; it must be above 0, or no loss "
-                "that still falls is a plateau"
-            )
-        least = {"average_steps": 1, "smoothing": 1, "patience": 1, "cooldown": 0, "minimum_points": 0, "events": 1}
-        check_least("plateau", least, self)
+    name = "plateau"
 
     @property
     def points(self) -> int:

@@ -1,10 +1,12 @@
 """Growth after a fixed amount of training."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from tokenformer.config.building import Checked
+from tokenformer.config.keys import key
+from tokenformer.growth.triggers.levels import chosen_levels, next_level
 from tokenformer.growth.triggers.losses import LossHistory
-from tokenformer.growth.triggers.parameters import chosen_levels, next_level
 from tokenformer.growth.triggers.progress import Progress
 
 # What of the progress each list of levels is compared with, what it is called, and how both are written.
@@ -17,22 +19,22 @@ QUANTITIES = {
 
 
 @dataclass(frozen=True)
-class ScheduleTrigger:
+class ScheduleTrigger(Checked):
     """A stage begins after so many steps, words, tokens or FLOPs of the run.
 
-    Args:
-        steps, words, tokens, flops: one number a stage, rising; exactly one of the four. FLOPs are those of training,
-            forward and backward, of the whole run so far.
+    Exactly one of the four lists is given, one number a stage.
     """
 
-    steps: list[int] = field(default_factory=list)
-    words: list[float] = field(default_factory=list)
-    tokens: list[float] = field(default_factory=list)
-    flops: list[float] = field(default_factory=list)
+    steps: list[int] = key([], "training steps", least=0, rising=True)
+    words: list[float] = key([], "words read, repeats counted", least=0, rising=True)
+    tokens: list[float] = key([], "tokens read", least=0, rising=True)
+    flops: list[float] = key([], "training FLOPs of the whole run so far", least=0, most=1e30, rising=True)
 
+    name = "schedule"
     needs = ()
 
     def __post_init__(self):
+        super().__post_init__()
         self._chosen()
 
     def _chosen(self) -> str:
