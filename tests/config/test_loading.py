@@ -16,7 +16,7 @@ from tokenformer.config.sections import DataStage, RunConfig
 from tokenformer.errors import UserError
 
 TEXT = st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), max_size=8)
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT
+SCALARS = st.none() | st.booleans() | st.integers(-99, LARGEST) | st.floats(-99, LARGEST) | TEXT
 FREE_VALUES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3), max_leaves=5
 )
