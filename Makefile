@@ -23,7 +23,7 @@ $(DATA)/bible: $(VENV)/.installed
 	$(BIN)/tokenformer corpus bible $@
 
 $(DATA)/bible-prepared: $(DATA)/bible
-	$(BIN)/tokenformer prepare $</train --validation $</validation --unit line --vocabulary-size 2048 --output $@
+	$(BIN)/tokenformer prepare $</train --validation $</validation --unit line --measure surprisal --vocabulary-size 2048 --output $@
 
 # The main job: a Tokenformer that grows as the text gets harder, then its report beside n-gram baselines.
 demo: $(DATA)/bible-prepared

@@ -55,9 +55,9 @@ def folder_built_beside(output: Path) -> Iterator[Path]:
         shutil.rmtree(replaced)
 
 
-def refuse_to_replace(output: Path) -> None:
-    """Raises UserError where `output` exists already and is more than an empty folder."""
+def refuse_to_replace(output: Path, remedy: str = "choose another output, or remove it") -> None:
+    """Raises UserError, with the remedy, where `output` exists already and is more than an empty folder."""
     if output.is_dir() and not any(output.iterdir()):
         return
     if output.exists() or output.is_symlink():
-        raise UserError(f"{output} exists: choose another output, or remove it")
+        raise UserError(f"{output} exists: {remedy}")

@@ -22,6 +22,7 @@ def stand_in_measure(monkeypatch):
     scorer = SimpleNamespace(on=lambda documents: characters_per_word(documents.texts))
     scoring.find_measure = lambda name: SimpleNamespace(fit=lambda texts, language: scorer)
     scoring.scorer = scorer
+    scoring.default_measure = lambda language: "surprisal"
     monkeypatch.setitem(sys.modules, "tokenformer.complexity.scoring", scoring)
     measures = {"surprisal": SimpleNamespace(unit="characters per word")}
     monkeypatch.setattr(tokenformer.complexity, "MEASURES", measures, raising=False)

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from tests.support.places import REPOSITORY
+from tokenformer.batches import batches
 from tokenformer.complexity.scoring import find_measure
-from tokenformer.data.corpus_scoring import FEW_CHUNKS, CorpusScoring, MeasureColumns, chunked
+from tokenformer.data.corpus_scoring import FEW_CHUNKS, CorpusScoring, MeasureColumns
 from tokenformer.errors import UserError
 
 TEXTS = [f"word {'longer ' * (number % 7)}{number}" for number in range(200)]
@@ -91,7 +92,7 @@ def test_what_changed_is_scored_anew(tmp_path):
     scores = scoring(tmp_path / "kept", log).score(changed, lambda characters: None)
     np.testing.assert_array_equal(scores, word_lengths(changed))
     again = scored_texts(log)[len(TEXTS) :]
-    assert again == list(chunked(changed, CHUNK))[-1]
+    assert again == list(batches(changed, CHUNK))[-1]
     scores = scoring(tmp_path / "kept", log, factor=2.0).score(TEXTS, lambda characters: None)
     np.testing.assert_array_equal(scores, word_lengths(TEXTS, factor=2.0))
     assert len(scored_texts(log)) == 2 * len(TEXTS) + len(again)

@@ -74,8 +74,8 @@ def test_the_page_stands_alone_and_says_what_the_terminal_says(run_folder):
     html = (run_folder / "report.html").read_text(encoding="utf-8")
     page = Page(html)
     assert len(set(page.rows)) == 1 and len(page.rows) == 8
-    for word in text.replace("Note: ", "").split("\n\n", 1)[1].replace("-" * 20, "").split():
-        assert word.strip("-") in page.text
+    for word in text.replace("Note: ", "").split("\n\n", 1)[1].replace("─", " ").split():
+        assert word in page.text
     assert "<script" not in html and "url(" not in html and "@import" not in html
     assert "prefers-color-scheme: dark" in html and 'name="viewport"' in html
     pictures = [re.fullmatch(r"data:image/png;base64,(.+)", address) for address in page.addresses]

@@ -22,18 +22,12 @@ from tokenformer.conversion.formats import FORMATS, Format
 from tokenformer.conversion.model_card import model_card
 from tokenformer.conversion.training_facts import TrainingFacts
 from tokenformer.conversion.verification import check_transformers, verify
-from tokenformer.errors import UserError
-from tokenformer.files import folder_built_beside, write_atomically
+from tokenformer.files import folder_built_beside, refuse_to_replace, write_atomically
 from tokenformer.model.flops import model_size
 from tokenformer.trainer.checkpoint.records import latest_checkpoint
 from tokenformer.trainer.checkpoint.stored import StoredCheckpoint
 
 WEIGHTS, CONFIG, GENERATION, RECORD = "model.safetensors", "config.json", "generation_config.json", "training.json"
-
-
-def check_output(output: Path) -> None:
-    if output.exists():
-        raise UserError(f"{output} exists: choose another output, or remove it")
 
 
 def export_checkpoint(source: Path, output: Path, tokenizer: Path | None = None, is_verified: bool = True) -> list[str]:
@@ -52,7 +46,7 @@ def export_checkpoint(source: Path, output: Path, tokenizer: Path | None = None,
         UserError: the source is no checkpoint, the output exists, no tokenizer is known, transformers is missing or
             the logits differ.
     """
-    check_output(output)
+    refuse_to_replace(output)
     if is_verified:
         check_transformers()
     facts = TrainingFacts.of(StoredCheckpoint(latest_checkpoint(source / "checkpoints") or source))

@@ -8,18 +8,18 @@ them.
 from dataclasses import dataclass
 from pathlib import Path
 
-from tokenformer.conversion.export import check_output, write_export
+from tokenformer.conversion.export import write_export
 from tokenformer.conversion.training_facts import TrainingFacts, checkpoints_folder, words_seen
 from tokenformer.conversion.verification import check_transformers
+from tokenformer.curriculum.budget import ladder_rungs
 from tokenformer.errors import UserError
-from tokenformer.files import folder_built_beside
+from tokenformer.files import folder_built_beside, refuse_to_replace
 from tokenformer.run_folder.record import RunRecord
 from tokenformer.trainer.checkpoint.records import latest_checkpoint
 from tokenformer.trainer.checkpoint.stored import StoredCheckpoint
 
 MILLION = 1_000_000
-# Every million words to 10, every ten millions to 100, every hundred millions to 1,000 (BabyLM 2025 and 2026).
-BABYLM_WORDS = tuple(count * MILLION for count in (*range(1, 10), *range(10, 100, 10), *range(100, 1001, 100)))
+BABYLM_WORDS = tuple(ladder_rungs(1000 * MILLION))
 TOLERANCE = 0.05  # how far the words seen may be from those that the name of a revision says, as a share of them
 
 
@@ -90,7 +90,7 @@ def export_ladder(
     Raises:
         UserError: as `export.export_checkpoint`, or no checkpoint's words are known.
     """
-    check_output(output)
+    refuse_to_replace(output)
     if is_verified:
         check_transformers()
     record = RunRecord.open(run)

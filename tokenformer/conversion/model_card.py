@@ -87,8 +87,9 @@ def _table(header: tuple[str, ...], rows: Any) -> str:
 
 def _data(facts: TrainingFacts) -> list[str]:
     if facts.corpus is None:
-        where = f"The corpus {corpus_folder(facts.run).name} was not at hand." if facts.run else f"{UNKNOWN}."
-        return ["## Data", where.capitalize()]
+        if facts.run is None:
+            return ["## Data", f"{UNKNOWN.capitalize()}."]
+        return ["## Data", f"The corpus {corpus_folder(facts.run).name} was not at hand."]
     table, rows = facts.corpus.train, []
     for number, source in enumerate(facts.corpus.sources):
         of_source = table.source == number

@@ -15,7 +15,7 @@ from itertools import groupby
 from pathlib import Path
 
 from tokenformer.errors import MissingExtraError, UserError
-from tokenformer.files import write_atomically
+from tokenformer.files import folder_built_beside, refuse_to_replace, write_atomically
 
 Verses = dict[int, str]
 """Verse -> its text; a verse's number is book * 1,000,000 + chapter * 1,000 + verse, as in the packages."""
@@ -55,20 +55,22 @@ class Translation:
 def write_bible(output: Path) -> None:
     """Write `train/` and `validation/`, a text file for each translation, a passage a line, and README.txt.
 
-    The same chapters are held out in all three translations. Writing again gives the same bytes.
-    Raises MissingExtraError when a package is not installed.
+    The same chapters are held out in all three translations. Writing again gives the same bytes. The output is whole or
+    absent. Raises MissingExtraError when a package is not installed, and UserError for an output that exists.
     """
+    refuse_to_replace(output)
     passages = {translation: split_into_passages(translation.verses()) for translation in TRANSLATIONS}
-    for split in ("train", "validation"):
-        (output / split).mkdir(parents=True, exist_ok=True)
-        for translation, all_passages in passages.items():
-            chosen = [
-                passage.text
-                for passage in all_passages
-                if is_held_out(passage.book, passage.chapter) == (split == "validation")
-            ]
-            write_atomically(output / split / translation.file_name, "".join(f"{text}\n" for text in chosen))
-    write_atomically(output / "README.txt", _README)
+    with folder_built_beside(output) as folder:
+        for split in ("train", "validation"):
+            (folder / split).mkdir()
+            for translation, all_passages in passages.items():
+                chosen = [
+                    passage.text
+                    for passage in all_passages
+                    if is_held_out(passage.book, passage.chapter) == (split == "validation")
+                ]
+                write_atomically(folder / split / translation.file_name, "".join(f"{text}\n" for text in chosen))
+        write_atomically(folder / "README.txt", _README)
 
 
 def is_held_out(book: int, chapter: int) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 import tokenformer
+from tokenformer.console import WIDEST, table
 from tokenformer.data.corpus import DocumentTable
 from tokenformer.data.encoding import EncodedSplit
 from tokenformer.data.reading_report import ReadingReport
@@ -96,16 +97,20 @@ def report_text(report: Mapping) -> str:
         *([f"made by: {report['command']}"] if report["command"] else []),
         *(f"WARNING: {warning}" for warning in report["warnings"]),
         "",
-        *_table(
+        table(
             ("source", "split", "weight", "documents", "words", "tokens", "bytes", "tokens/word"),
             [_size_row(name, split, part) for name, part in parts.items() for split in report["total"]],
+            names=2,
+            width=WIDEST,
         ),
         "",
         f"Complexity: {complexity['measure']} in {complexity['unit']} (language {complexity['language']}), "
         "percentiles over documents",
-        *_table(
+        table(
             ("source", "split", *(f"{percent} %" for percent in QUANTILES)),
             [_complexity_row(name, split, part) for name, part in parts.items() for split in report["total"]],
+            names=2,
+            width=WIDEST,
         ),
         "",
         f"Vocabulary: {vocabulary['size']:,} tokens"
@@ -139,15 +144,3 @@ def _size_row(name: str, split: str, part: Mapping) -> tuple[str, ...]:
 def _complexity_row(name: str, split: str, part: Mapping) -> tuple[str, ...]:
     quantiles = part[split]["complexity"]
     return (name, split, *("-" if quantiles is None else f"{quantiles[str(percent)]:.3f}" for percent in QUANTILES))
-
-
-def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
-    """Columns of equal width; names to the left, numbers to the right."""
-    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
-    return [
-        "  ".join(
-            cell.ljust(width) if column < 2 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in (header, *rows)
-    ]

@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from tokenformer import __version__
+from tokenformer.batches import batches
 from tokenformer.errors import UserError
 from tokenformer.files import write_atomically
 from tokenformer.freed_memory import keep_freed_memory
@@ -90,7 +91,7 @@ class CorpusScoring:
         Raises UserError when a scoring process is ended from outside; finished chunks are kept.
         """
         keep_freed_memory()  # every chunk of text has arrays as large as those of the last one
-        chunks = chunked(texts, self.chunk_characters)
+        chunks = batches(texts, self.chunk_characters)
         first = list(islice(chunks, FEW_CHUNKS + 1))
         parts = self._at_once(first) if len(first) <= FEW_CHUNKS else self._kept(chain(first, chunks))
         scores = [np.empty((0, self.columns))]
@@ -165,19 +166,6 @@ class CorpusScoring:
             return None
         scores = np.fromfile(file, "<f8")
         return scores.reshape(texts, self.columns) if scores.size == texts * self.columns else None
-
-
-def chunked(texts: Iterable[str], characters: int) -> Iterator[list[str]]:
-    """`texts` in order, in lists of about so many characters."""
-    chunk, size = [], 0
-    for text in texts:
-        if chunk and size + len(text) > characters:
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(text)
-        size += len(text)
-    if chunk:
-        yield chunk
 
 
 def _characters(texts: Sequence[str]) -> int:

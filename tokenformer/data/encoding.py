@@ -1,11 +1,12 @@
 """One split of a corpus, from texts to token shards and a document table on disk."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from tokenformer.batches import batches
 from tokenformer.data.corpus import SHARD_NAME, TOKENIZER_FOLDER, DocumentTable, write_table
 from tokenformer.data.token_shards import ShardWriter, TokenShards
 from tokenformer.data.tokenizer import Tokenizer
@@ -48,7 +49,7 @@ def encode_split(
         tokenizer_name=f"../{TOKENIZER_FOLDER}/tokenizer.json",
     )
     with writer:
-        for batch in _batches(texts):
+        for batch in batches(texts, _CHARACTERS_PER_BATCH):
             for text, tokens in zip(batch, tokenizer.encode_batch(batch), strict=True):
                 words[writer.documents] = len(text.split())
                 sizes[writer.documents] = len(text.encode("utf-8"))
@@ -70,17 +71,3 @@ def encode_split(
     )
     write_table(folder, table)
     return EncodedSplit(table, encoded_tokens, writer.digests)
-
-
-def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
-    """Consecutive texts, of about _CHARACTERS_PER_BATCH together."""
-    batch: list[str] = []
-    characters = 0
-    for text in texts:
-        batch.append(text)
-        characters += len(text)
-        if characters >= _CHARACTERS_PER_BATCH:
-            yield batch
-            batch, characters = [], 0
-    if batch:
-        yield batch

@@ -20,7 +20,7 @@ from tokenformer.data.source_files import list_source_files
 from tokenformer.data.splitting import is_held_out, text_key
 from tokenformer.data.tokenizer import Tokenizer, check_vocabulary_size, load_tokenizer, train_tokenizer
 from tokenformer.errors import UserError
-from tokenformer.files import folder_built_beside, write_atomically
+from tokenformer.files import folder_built_beside, refuse_to_replace, write_atomically
 
 _SHOWN_EVERY = 1000
 """Documents; the progress bar costs more than reading one."""
@@ -95,6 +95,8 @@ def prepare_corpus(options: PrepareOptions) -> dict:
 
     Raises UserError for options that do not hold, inputs that cannot be read, and an output that exists.
     """
+    from tokenformer.complexity.scoring import default_measure
+
     options = replace(options, measure=options.measure or default_measure(options.language))
     _check_options(options)
     with folder_built_beside(options.output) as folder, progress_steps() as step:
@@ -149,11 +151,9 @@ def _check_output(options: PrepareOptions) -> None:
             raise UserError(
                 f"the output {options.output} and the input {entry.path} lie in one another: choose another output"
             )
-    if not output.exists():
-        return
     if not options.overwrite:
-        raise UserError(f"{options.output} exists: choose another output, or allow to overwrite it")
-    if not (output / MANIFEST_FILE).is_file():
+        refuse_to_replace(options.output, "choose another output, or allow to overwrite it")
+    elif output.exists() and not (output / MANIFEST_FILE).is_file():
         raise UserError(f"{options.output} is not a prepared corpus and will not be overwritten: choose another output")
 
 
@@ -209,17 +209,6 @@ def _get_tokenizer(options: PrepareOptions, texts: list[str], folder: Path, step
         return load_tokenizer(folder)
     step("training the tokenizer")
     return train_tokenizer(iter(texts), options.vocabulary_size, folder)
-
-
-def default_measure(language: str) -> str:
-    """Surprisal, but for code and formal languages the depth of nesting.
-
-    Surprisal says little of their difficulty: rank correlation .67 for Dyck, .02 for arithmetic
-    (benchmarks/formal_complexity.py).
-    """
-    from tokenformer.complexity.measure import ARTIFICIAL
-
-    return "nesting_depth" if language in ARTIFICIAL else "surprisal"
 
 
 def _measure_unit(measure: str) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tokenformer.batches import batches
 from tokenformer.evaluation.requests import Request
 
 TOKENS_OF_A_ROW = 128
@@ -159,12 +160,9 @@ def _appended(row: _Row, parent: int, depth: int, ids: Sequence[int]) -> list[in
 def _parts(rows: list[_Row], batch_size: int | None, tokens: int, multiple: int) -> Iterator[list[_Row]]:
     """Rows for each pass, the longest first, which needs the most memory; rows of one length stand together."""
     rows = sorted(rows, key=lambda row: -len(row.ids))
-    start = 0
-    while start < len(rows):
-        length = _rounded(len(rows[start].ids), multiple)
-        count = batch_size if batch_size is not None else max(1, tokens // length)
-        yield rows[start : start + count]
-        start += count
+    if batch_size is not None:
+        return batches(rows, batch_size, lambda row: 1)
+    return batches(rows, tokens, lambda row: _rounded(len(row.ids), multiple), padded=True)
 
 
 def _rounded(length: int, multiple: int) -> int:

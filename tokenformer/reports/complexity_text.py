@@ -7,8 +7,11 @@ import textwrap
 import numpy as np
 
 from tokenformer.complexity import MEASURES
+from tokenformer.console import printable, table
 from tokenformer.reports.corpus_complexity import CorpusComplexity, ScoredDocument
-from tokenformer.reports.tables import TERMINAL_COLUMNS
+
+LINE = 100
+"""Characters of a line with the beginning of a document."""
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 SHOWN = 3
@@ -27,7 +30,7 @@ def _language_line(found: CorpusComplexity) -> str:
 def _texts(found: CorpusComplexity) -> list[str]:
     lines = []
     for number in range(len(found.main)):
-        lines.append(textwrap.shorten(found.texts[number], TERMINAL_COLUMNS, placeholder=" …"))
+        lines.append(printable(textwrap.shorten(found.texts[number], LINE, placeholder=" …")))
         for name, value in zip(found.measures, found.scores[number], strict=True):
             lines.append(f"  {name:<24}{value:>10.3f}  {MEASURES[name].unit}")
         lines.append("")
@@ -36,18 +39,15 @@ def _texts(found: CorpusComplexity) -> list[str]:
 
 def _corpus(found: CorpusComplexity) -> list[str]:
     name = found.measures[0]
-    width = max(len("all"), *map(len, found.sources))
-    columns = "".join(f"{f'{100 * share:g} %':>9}" for share in QUANTILES)
+    rows = [(source, found.source == index) for index, source in enumerate(found.sources)]
+    if len(rows) > 1:
+        rows.append(("all", np.ones(len(found.main), bool)))
+    columns = ("source", "documents", "words", "mean", *(f"{100 * share:g} %" for share in QUANTILES))
     lines = [
         f"{name}, in {MEASURES[name].unit}, of {found.title}",
         "",
-        f"{'source':<{width}}{'documents':>11}{'words':>13}{'mean':>9}{columns}",
+        table(columns, [_row(source, found.main[chosen], found.words[chosen]) for source, chosen in rows]),
     ]
-    rows = [(source, found.source == index) for index, source in enumerate(found.sources)]
-    for source, chosen in [*rows, ("all", np.ones(len(found.main), bool))] if len(rows) > 1 else rows:
-        scores = found.main[chosen]
-        numbers = "".join(f"{value:>9.3f}" for value in (scores.mean(), *np.quantile(scores, QUANTILES)))
-        lines.append(f"{source:<{width}}{len(scores):>11,}{found.words[chosen].sum():>13,}{numbers}")
     for title, documents in (("easiest", found.easiest(SHOWN)), ("hardest", found.hardest(SHOWN))):
         lines += ["", f"{title}:", *map(_line, documents)]
     count = found.odd_count()
@@ -56,6 +56,11 @@ def _corpus(found: CorpusComplexity) -> list[str]:
     return lines
 
 
+def _row(source: str, scores: np.ndarray, words: np.ndarray) -> tuple[str, ...]:
+    numbers = (f"{value:.3f}" for value in (scores.mean(), *np.quantile(scores, QUANTILES)))
+    return (source, f"{len(scores):,}", f"{words.sum():,}", *numbers)
+
+
 def _line(document: ScoredDocument) -> str:
     start = f"{document.score:>9.3f}  {document.source}, document {document.number + 1}: "
-    return start + textwrap.shorten(document.excerpt, max(TERMINAL_COLUMNS - len(start), 40), placeholder=" …")
+    return printable(start + textwrap.shorten(document.excerpt, max(LINE - len(start), 40), placeholder=" …"))

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tokenformer.console import short_number
 from tokenformer.errors import MissingExtraError
-from tokenformer.reports.tables import short_count
 from tokenformer.run_folder.record import Line, RunRecord
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def _draw(figure: Figure, record: RunRecord, theme: Theme) -> None:
         bottom.set_xlim(left=0, right=1.02 * _largest(record, abscissa.key) / abscissa.unit)
         _mark_growth(top, bottom, record, abscissa, theme)
     for axis in (complexity.xaxis, size.yaxis):
-        axis.set_major_formatter(lambda value, _: short_count(value))
+        axis.set_major_formatter(lambda value, _: short_number(value))
     figure.suptitle(_caption(record, highest), x=0.01, ha="left", fontsize=9, parse_math=False)
 
 
@@ -275,7 +275,7 @@ def _mark_growth(top: Axes, bottom: Axes, record: RunRecord, abscissa: Abscissa,
         for axes in (top, bottom):
             axes.axvline(position, color=theme.text, linestyle=(0, (1, 2)), linewidth=1.2)
         top.annotate(
-            "→ ?" if event.parameters is None else f"→ {short_count(event.parameters)}",
+            "→ ?" if event.parameters is None else f"→ {short_number(event.parameters)}",
             xy=(position, 1),
             xycoords=top.get_xaxis_transform(),
             xytext=(0, 3 + 12 * row),

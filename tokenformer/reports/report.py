@@ -7,18 +7,19 @@ from pathlib import Path
 from tokenformer.files import write_atomically
 from tokenformer.reports.page import page
 from tokenformer.reports.plots import DARK, LIGHT, loss_picture
-from tokenformer.reports.tables import TERMINAL_COLUMNS, footnotes, growth_sentence, stage_table, to_text, verdict
+from tokenformer.reports.tables import footnotes, growth_sentence, stage_table, to_text, verdict
 from tokenformer.run_folder.record import RunRecord
 
 PICTURE_FILE = "loss.png"
 PAGE_FILE = "report.html"
 
 
-def write_report(run_folder: Path, width: int = TERMINAL_COLUMNS) -> str:
+def write_report(run_folder: Path, width: int | None = None) -> str:
     """Writes `loss.png` and `report.html` into a run's folder and returns the report as text for the terminal.
 
     The text has a row for each stage and each baseline, the comparison of the final held-out loss with the trigram
-    baseline in one sentence, the growth events, and notes; its table keeps to `width` characters a line. Each file is
+    baseline in one sentence, the growth events, and notes; its table keeps to `width` characters a line, by
+    default those of the terminal. Each file is
     replaced as a whole or not at all. A run that is still going can be reported on. Raises UserError if `run_folder` is
     not a run's folder or has no step yet, MissingExtraError if matplotlib is not installed.
     """
@@ -29,7 +30,7 @@ def write_report(run_folder: Path, width: int = TERMINAL_COLUMNS) -> str:
     return report_text(record, width)
 
 
-def report_text(record: RunRecord, width: int = TERMINAL_COLUMNS) -> str:
+def report_text(record: RunRecord, width: int | None = None) -> str:
     """The report as text; only the table keeps to `width`, sentences are left for the terminal to wrap."""
     paragraphs = [
         "Loss: held-out, nats per token. Words, tokens and training FLOPs: since the start of the run.",

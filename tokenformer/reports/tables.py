@@ -5,13 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from tokenformer.console import side_by_side
 from tokenformer.run_folder.record import GrowthEvent, HeldOut, RunRecord
 
 MISSING = "–"
-
-TERMINAL_COLUMNS = 100
-
-GROUP_GAP = "   "
 
 
 @dataclass(frozen=True)
@@ -62,43 +59,9 @@ def _held_out_group(heading: str, rows: list[tuple[float | None, float | None] |
     return ColumnGroup(heading, ("loss", "bits/byte"), cells)
 
 
-def to_text(table: Table, width: int = TERMINAL_COLUMNS) -> str:
-    """The table for a terminal that shows `width` characters a line.
-
-    What is wider goes on in further blocks below, with the names of the rows again; a group is never torn apart.
-    """
-    name_width = max(map(len, table.names))
-    names = [" " * name_width, " " * name_width, *(name.ljust(name_width) for name in table.names)]
-    blocks: list[list[list[str]]] = []
-    used = width
-    for group in table.groups:
-        lines = _group_lines(group)
-        used += len(GROUP_GAP) + len(lines[0])
-        if used > width:
-            blocks.append([])
-            used = name_width + len(GROUP_GAP) + len(lines[0])
-        blocks[-1].append(lines)
-    return "\n\n".join(_block(names, block) for block in blocks)
-
-
-def _group_lines(group: ColumnGroup) -> list[str]:
-    """Heading, columns and rows as lines of one width."""
-    blank = ("",) * len(group.columns)
-    rows = [group.columns, *(row or blank for row in group.rows)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    widths[0] += max(0, len(group.heading) - sum(widths) - 2 * (len(widths) - 1))
-    lines = ["  ".join(cell.rjust(size) for cell, size in zip(row, widths, strict=True)) for row in rows]
-    return [group.heading.center(len(lines[0])), *lines]
-
-
-def _block(names: list[str], groups: list[list[str]]) -> str:
-    """The lines of some groups side by side, without the rows that have no cell in any of them."""
-    lines = []
-    for name, *cells in zip(names, *groups, strict=True):
-        if any(cell.strip() for cell in cells):
-            lines.append(GROUP_GAP.join([name, *cells]))
-    lines.insert(2, "-" * len(lines[0]))
-    return "\n".join(line.rstrip() for line in lines)
+def to_text(table: Table, width: int | None = None) -> str:
+    """The table for a terminal, `width` characters a line; a group is never torn apart (`console.side_by_side`)."""
+    return side_by_side(table.names, [(group.heading, group.columns, group.rows) for group in table.groups], width)
 
 
 def verdict(record: RunRecord) -> str:
@@ -168,11 +131,3 @@ def scientific(value: float | None) -> str:
 
 def decimals(value: float | None) -> str:
     return MISSING if value is None else f"{value:.3f}"
-
-
-def short_count(value: float) -> str:
-    """A size for a label, three significant digits: 950, 1.23M, 45.6M, 1.2B."""
-    for limit, suffix in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if value >= limit * 0.9995:
-            return f"{value / limit:.3g}{suffix}"
-    return f"{value:.3g}"

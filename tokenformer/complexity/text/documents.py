@@ -13,6 +13,7 @@ from threading import Lock
 
 import numpy as np
 
+from tokenformer.batches import batches
 from tokenformer.complexity.text.pieces import Piece, PieceTable
 from tokenformer.complexity.text.words import has_words, letters, normalise, paragraphs
 
@@ -84,16 +85,8 @@ def _starts(number: np.ndarray) -> np.ndarray:
 
 
 def text_batches(texts: Iterable[str]) -> Iterator[list[str]]:
-    """`texts` in order, in lists of about BATCH_CHARACTERS characters, so that memory does not grow with the corpus."""
-    batch, characters = [], 0
-    for text in texts:
-        batch.append(text)
-        characters += len(text)
-        if characters >= BATCH_CHARACTERS:
-            yield batch
-            batch, characters = [], 0
-    if batch:
-        yield batch
+    """`texts` in lists of BATCH_CHARACTERS characters at most, so that memory does not grow with the corpus."""
+    return batches(texts, BATCH_CHARACTERS)
 
 
 def analysed(texts: Sequence[str]) -> Documents:

@@ -4,12 +4,12 @@ import datetime
 import importlib.metadata
 import json
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import tokenformer
+from tokenformer.console import table
 from tokenformer.evaluation.networks import log_probabilities
 from tokenformer.evaluation.outcomes import Scoring, TaskScore
 from tokenformer.evaluation.runners.opened_model import ModelSource, OpenedModel, opened_model
@@ -122,7 +122,7 @@ def write_results(path: Path, results: dict[str, Any]) -> None:
 
 def results_table(results: dict[str, Any]) -> str:
     """A line for every task, group and part (where there are no groups), in percent; then how it was measured."""
-    rows = [("task", "version", "items", "accuracy", "stderr", "ties", "chance")]
+    rows = []
     for name, task in results.get("tasks", {}).items():
         rows.append(_row(name, str(task["version"]), task))
         inner = task["groups"] or (task["parts"] if len(task["parts"]) > 1 else {})
@@ -132,10 +132,8 @@ def results_table(results: dict[str, Any]) -> str:
             (f"{name} {metric}", str(task["version"]), str(task["n"]), *_lm_eval_columns(value), "", "")
             for metric, value in task["metrics"].items()
         ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(_aligned(row, widths)).rstrip() for row in rows]
     prefix, versions = results["prefix_token"], results["versions"]
-    lines.append("")
+    lines = [table(("task", "version", "items", "accuracy", "stderr", "ties", "chance"), rows), ""]
     lines.append(
         f"{results['model']}: {results['parameters']:,} parameters, {results['dtype']} on {results['device']}, batch "
         f"size {results['batch_size']}, prefix token {prefix['text']!r} ({prefix['id']}), sample: {results['sample']}"
@@ -155,8 +153,3 @@ def _row(name: str, version: str, score: dict[str, Any]) -> tuple[str, ...]:
 def _lm_eval_columns(value: dict[str, Any]) -> tuple[str, str]:
     error = value["stderr"]
     return f"{value['value']:.4f}", f"{error:.4f}" if isinstance(error, float) else ""
-
-
-def _aligned(row: Sequence[str], widths: Sequence[int]) -> list[str]:
-    first, *others = zip(row, widths, strict=True)
-    return [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]

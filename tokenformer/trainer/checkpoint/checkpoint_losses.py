@@ -1,12 +1,13 @@
 """What a stored checkpoint thinks of texts: the loss of each, for the measures `perplexity` and `loss_gap`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch.nn import functional
 
+from tokenformer.batches import batches
 from tokenformer.data.tokenizer import Tokenizer
 from tokenformer.errors import UserError
 from tokenformer.trainer.checkpoint.loaded_model import loaded_model, tokenizer_of
@@ -51,7 +52,8 @@ class CheckpointLosses:
         nats = np.zeros(len(encoded))
         stored = StoredCheckpoint(self.checkpoint)
         with loaded_model(stored, stored.dtype) as model:
-            for windows in _batches(_windows(encoded, self.tokenizer, self.context_length)):
+            windows_by_length = _windows(encoded, self.tokenizer, self.context_length)
+            for windows in batches(windows_by_length, TOKENS_AT_ONCE, lambda window: len(window[1]), padded=True):
                 losses = self._losses(model, [tokens for _, tokens in windows])
                 np.add.at(nats, [text for text, _ in windows], losses)
         return nats, np.array([len(tokens) for tokens in encoded], dtype=np.int64)
@@ -83,17 +85,6 @@ def _windows(encoded: Sequence[list[int]], tokenizer: Tokenizer, length: int) ->
         stream = [tokenizer.end_of_document_id, *tokens]
         windows += [(text, stream[start : start + length + 1]) for start in range(0, len(tokens), length)]
     return sorted(windows, key=lambda window: len(window[1]))
-
-
-def _batches(windows: list[Window]) -> Iterator[list[Window]]:
-    batch: list[Window] = []
-    for window in windows:
-        if batch and len(window[1]) * (len(batch) + 1) > TOKENS_AT_ONCE:
-            yield batch
-            batch = []
-        batch.append(window)
-    if batch:
-        yield batch
 
 
 def measure_of_models(

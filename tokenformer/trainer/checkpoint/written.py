@@ -13,7 +13,7 @@ import torch
 
 from tokenformer.devices import default_device, process_count
 from tokenformer.errors import UserError
-from tokenformer.files import folder_built_beside, write_atomically
+from tokenformer.files import folder_built_beside, refuse_to_replace, write_atomically
 from tokenformer.growth.parameter_state import ParameterState
 from tokenformer.trainer.bridge.bootstrap import bootstrap
 from tokenformer.trainer.bridge.cpu_host import ensure_process_group
@@ -70,8 +70,7 @@ def write_checkpoint(
         UserError: the output exists, or this process is one of several.
         ValueError: the parameters are not those of the model.
     """
-    if output.exists():
-        raise UserError(f"{output} exists: choose another output, or remove it")
+    refuse_to_replace(output)
     with one_process() as context, folder_built_beside(output) as folder:
         like = parameters[next(iter(parameters))]
         config = _nanotron_config(model_config, like.weight.dtype, output.name, origin)

@@ -9,6 +9,7 @@ import torch
 from tokenformer.config.loading import apply_assignment
 from tokenformer.config.sections import marked_model_type
 from tokenformer.errors import UserError
+from tokenformer.files import refuse_to_replace
 from tokenformer.growth import OPERATORS
 from tokenformer.growth.operator import GrowthContext, Transition
 from tokenformer.growth.parameter_state import NEW_MOMENTS, ParameterState, grown_state
@@ -119,8 +120,7 @@ def grow_checkpoint(growth: OfflineGrowth) -> list[str]:
         UserError: the source is no checkpoint, the output exists, the operator or a parameter is unknown or does not
             fit the model, or the logits differ by more than the tolerance.
     """
-    if growth.output.exists():
-        raise UserError(f"{growth.output} exists: choose another output, or remove it")
+    refuse_to_replace(growth.output)
     if growth.new_moments not in NEW_MOMENTS:
         raise UserError(f"--new-moments is {growth.new_moments!r}; choose one of {', '.join(NEW_MOMENTS)}")
     stored = StoredCheckpoint(growth.source)

@@ -3,15 +3,7 @@
 import sys
 import time
 
-SECONDS_BETWEEN_LINES = 20.0
-
-
-def short_number(value: float) -> str:
-    """Three significant digits and a unit: 1_234_567 is "1.23M"."""
-    for size, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= size:
-            return f"{value / size:.3g}{unit}"
-    return f"{value:.3g}"
+from tokenformer.console import SECONDS_BETWEEN_LINES, short_number
 
 
 class ProgressBar:
