@@ -298,9 +298,12 @@ def test_rows_without_the_field_are_explained(stand_in_measure, tmp_path):
 def test_the_registered_measures_can_be_used(two_sources, tmp_path):
     """With the real scoring: the interface between the two packages holds."""
     curriculum = pytest.importorskip("tokenformer.complexity")
+    from tokenformer.complexity.scoring import default_measure
+
     report = prepare_corpus(options_for(two_sources, tmp_path / "out"))
     corpus = PreparedCorpus.open(tmp_path / "out")
-    assert corpus.measure_unit == curriculum.MEASURES["surprisal"].unit == report["complexity"]["unit"]
+    assert corpus.measure == default_measure("en")
+    assert corpus.measure_unit == curriculum.MEASURES[corpus.measure].unit == report["complexity"]["unit"]
     assert np.isfinite(corpus.train.complexity).all()
 
 

@@ -1,5 +1,6 @@
 """Our model of lm-eval beside lm-eval's own `hf`, with the same weights: the same answers to every kind of request."""
 
+import gzip
 import json
 
 import numpy as np
@@ -92,6 +93,26 @@ def test_other_tasks_by_the_command_line(model_folder, task_files, tmp_path, mon
     assert (theirs["version"], theirs["n"]) == (2.5, 30)
     assert theirs["metrics"]["acc"]["value"] == pytest.approx(found["tasks"]["pairs"]["parts"]["one"]["accuracy"])
     assert "their_pairs acc" in capsys.readouterr().out
+    from tokenformer.evaluation.runners.lm_eval_model import TokenformerLM
+
+    sampled = []
+    original = TokenformerLM._loglikelihood_tokens
+    monkeypatch.setattr(
+        TokenformerLM,
+        "_loglikelihood_tokens",
+        lambda self, asked, *rest, **named: sampled.extend(asked) or original(self, asked, *rest, **named),
+    )
+    for _ in range(2):
+        assert (
+            main(["eval", str(model_folder), *tasks[2:], "--tasks", "their_pairs", "--fast", "--output", str(output)])
+            == 0
+        )
+    assert json.loads(output.read_text(encoding="utf-8"))["lm_eval"]["their_pairs"]["n"] == 3
+    first, second = sampled[: len(sampled) // 2], sampled[len(sampled) // 2 :]
+    assert first == second and len({texts for texts, _, _ in first}) == 6
+    with gzip.open(task_files / "one.jsonl.gz", "rt", encoding="utf-8") as lines:
+        beginning = {text for line in list(lines)[:3] for text in json.loads(line).values()}
+    assert not {text for (_, text), _, _ in first} <= beginning, "not the first tenth, which tasks often sort"
 
 
 @pytest.mark.slow

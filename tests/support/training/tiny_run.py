@@ -78,7 +78,8 @@ def prepare(folder: Path, seed: int) -> Path:
         unit="line",
         vocabulary_size=VOCABULARY,
         validation_share=0.15,
-        language="tiny",  # no language that surprisal knows: it learns from this text alone
+        language="fi",  # no language that surprisal knows: it learns from this text alone
+        measure="surprisal",
     )
     prepare_corpus(options)
     return folder / "prepared"
