@@ -154,11 +154,14 @@ def test_passages_are_of_the_stated_length(verses):
 
 
 @needs_packages
-def test_writing_again_changes_nothing(corpus):
-    before = {path: path.read_bytes() for path in corpus.rglob("*") if path.is_file()}
-    CORPORA["bible"](corpus)
-    assert {path: path.read_bytes() for path in corpus.rglob("*") if path.is_file()} == before
+def test_writing_again_gives_the_same_bytes_and_never_into_a_folder_that_exists(corpus, tmp_path):
+    before = {path.relative_to(corpus): path.read_bytes() for path in corpus.rglob("*") if path.is_file()}
+    CORPORA["bible"](tmp_path / "again")
+    again = {path.relative_to(tmp_path / "again"): path for path in (tmp_path / "again").rglob("*") if path.is_file()}
+    assert {name: path.read_bytes() for name, path in again.items()} == before
     assert len(before) == 7
+    with pytest.raises(UserError, match="exists"):
+        CORPORA["bible"](corpus)
     assert "public domain" in (corpus / "README.txt").read_text()
 
 

@@ -102,11 +102,9 @@ def test_other_tasks_by_the_command_line(model_folder, task_files, tmp_path, mon
         "_loglikelihood_tokens",
         lambda self, asked, *rest, **named: sampled.extend(asked) or original(self, asked, *rest, **named),
     )
+    words = ["eval", str(model_folder), "--tasks", "their_pairs", "--include-path", str(folder), "--fast"]
     for _ in range(2):
-        assert (
-            main(["eval", str(model_folder), *tasks[2:], "--tasks", "their_pairs", "--fast", "--output", str(output)])
-            == 0
-        )
+        assert main([*words, "--output", str(output)]) == 0
     assert json.loads(output.read_text(encoding="utf-8"))["lm_eval"]["their_pairs"]["n"] == 3
     first, second = sampled[: len(sampled) // 2], sampled[len(sampled) // 2 :]
     assert first == second and len({texts for texts, _, _ in first}) == 6
