@@ -1,4 +1,4 @@
-"""Which growth a test runs live, and in which layouts: what docs/growth.md says of it.
+"""Which growth a test runs live, and in which layouts: what docs/growth-measurements.md says of it.
 
 The keys are rows of `growth_table`, as "operator, setting, model". The layouts of QUICK run in CI, all others in the
 slow suite of trainer/test_growth_layouts.py, which holds both lists to what it runs.

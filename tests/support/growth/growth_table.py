@@ -1,4 +1,4 @@
-"""The table of operators, exactness and layouts that docs/growth.md shows between two markers.
+"""The table of operators, exactness and layouts that docs/growth-measurements.md shows between two markers.
 
 `python -m tests.support.growth.growth_table` writes it anew. Every row is measured: a small model of random
 weights in float64, all of it in plain torch, grows, and the logits of the two are compared.
