@@ -16,10 +16,10 @@ from tokenformer.corpora.code.source_tree import (
     standard_library,
 )
 from tokenformer.corpora.code.validity import ALWAYS_BOUND, bound_names, compiles, is_valid, local_names
-from tokenformer.corpora.draws import Permutation
 from tokenformer.corpora.formal.sampling import shared_out
 from tokenformer.corpora.pair import MinimalPair
 from tokenformer.errors import UserError
+from tokenformer.randomness import Permutation
 
 MOST_CHARACTERS = 800
 LEAST_LINES = 3

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from functools import cache
 
 from tokenformer.config.keys import key
-from tokenformer.corpora.draws import Draws
 from tokenformer.corpora.formal.earley import derives
 from tokenformer.corpora.formal.language import FormalLanguage, Stratum, as_symbols, located
 from tokenformer.corpora.formal.regular import alphabet_of
 from tokenformer.errors import UserError
+from tokenformer.randomness import Draws
 
 ATTEMPTS = 1000
 RULE_PERCENT = 65

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from tokenformer.corpora.draws import Permutation
 from tokenformer.corpora.formal.language import FormalLanguage, as_text, edited
 from tokenformer.corpora.formal.sampling import Draw, Sample
 from tokenformer.corpora.pair import MinimalPair
 from tokenformer.errors import UserError
+from tokenformer.randomness import Permutation
 
 MOST_TRIED = 2000
 """Edits of one kind to one string."""

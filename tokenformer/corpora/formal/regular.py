@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from functools import cache
 
 from tokenformer.config.keys import key
-from tokenformer.corpora.draws import Draws
 from tokenformer.corpora.formal.language import FormalLanguage, Stratum, as_symbols, located
 from tokenformer.errors import UserError
+from tokenformer.randomness import Draws
 
 ATTEMPTS = 1000
 TRANSITION_PERCENT = 70

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 
-from tokenformer.corpora.draws import Permutation
 from tokenformer.corpora.formal.language import FormalLanguage, Stratum, as_text
 from tokenformer.errors import UserError
+from tokenformer.randomness import Permutation
 
 
 @dataclass(frozen=True, slots=True)
