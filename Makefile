@@ -11,7 +11,7 @@ WORKERS ?= 2
 # Keys of the demo's YAML to change: make demo SET="--set tokens.train_steps=100"
 SET ?=
 
-.PHONY: demo test lint bench bench-gpu clean
+.PHONY: demo test lint docs bench bench-gpu clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -48,6 +48,10 @@ test: $(VENV)/.installed $(VENV)/transformers-4
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+# The site: build/site/index.html.
+docs: $(VENV)/.installed
+	$(BIN)/python -m mkdocs build --strict
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.train_step

@@ -356,6 +356,12 @@ def test_a_llama_keeps_its_size(plan):
     assert "The model keeps its size: there is no operator for its type" in printed
 
 
+def test_a_vocabulary_that_is_left_out_is_that_of_the_corpus(run_of):
+    left_out, given = run_of({"model.model_config.vocab_size": "null"}), run_of()
+    assert left_out.config == given.config
+    assert left_out.base_model_config == given.base_model_config
+
+
 def test_a_measured_rate_is_a_rate():
     assert 0 < plan_table.measured_flops_per_second(rows=4, hidden=8, tokens=8) < 1e16
 

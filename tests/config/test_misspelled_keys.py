@@ -31,7 +31,7 @@ Path = tuple[str | int, ...]
 def load_fully(content: dict) -> None:
     """Everything that reads keys of a YAML, before it is known whether the corpus is there."""
     config = build(content, RunConfig, "", NAME)
-    model_config_from(config.model.model_config, config.model_type, NAME)
+    model_config_from({**config.model.model_config, "vocab_size": 300}, config.model_type, NAME)
     growth_policy(config.growth, config.model_type, NAME)
     build_named(config.curriculum.ordering, ORDERINGS, "curriculum.ordering", NAME)
 

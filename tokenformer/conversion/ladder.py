@@ -81,8 +81,9 @@ def export_ladder(
     Args:
         run: RUNS/NAME.
         output: folder of the folders, which must not exist. It is whole, or not there.
-        tokenizer, is_verified: as of `export.export_checkpoint`.
-        words: of the revisions, rising.
+        tokenizer: as for `export.export_checkpoint`.
+        is_verified: as for `export.export_checkpoint`.
+        words: words seen of the revisions, rising.
 
     Returns:
         A line for each revision, missing ones too.

@@ -246,7 +246,8 @@ def import_checkpoint(
     Args:
         source: `pytorch_model.bin`, a `.safetensors` file, or a folder with one of them.
         output: folder of the checkpoint, which must not exist.
-        heads, context_length: see `official_config`.
+        heads: see `official_config`.
+        context_length: tokens; see `official_config`.
 
     Returns:
         What the model is, in one line.

@@ -149,16 +149,20 @@ def build_plan(
     """The plan of a run; a pure function.
 
     Args:
-        document_tokens, document_words: int64[n]; tokens with the end-of-document token.
+        document_tokens: int64[n], with the end-of-document token.
+        document_words: int64[n].
         document_complexity: float64[n].
-        ordering, parameters: key of `ORDERINGS` and what the user set for it.
-        total_tokens: what the run trains on, rounded down to whole samples; or else:
-        total_words, tokens_per_step: words that the run may read, rounded down to whole steps.
+        ordering: key of `ORDERINGS`.
+        parameters: the user's settings for the ordering.
+        total_tokens: tokens that the run trains on, rounded down to whole samples; None where `total_words` decides.
+        total_words: words that the run may read, rounded down to whole steps.
+        tokens_per_step: tokens of a step; needed with `total_words`.
         maximum_epochs: how often any document may be read at most; None is as often as it takes.
         selections: name and parameters of each of `SELECTIONS` that is applied, in order.
         mixture: shares of the sources, see `Mixture`; it takes the place of `source_weights`.
-        document_source, source_weights: int64[n] and one weight for each source, how often an epoch holds its
-            documents (may be fractional); without them every document occurs once.
+        document_source: int64[n], the number of each document's source.
+        source_weights: how often an epoch holds the documents of each source (may be fractional); without them every
+            document occurs once.
         source_names: name of each source.
         keep_neighbours: number of levels of difficulty within which a source is read as its files stand; None is none.
 

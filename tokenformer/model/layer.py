@@ -16,7 +16,10 @@ class Pattention(nn.Module):
         in_features: d_in.
         out_features: d_out.
         tokens: n, parameter tokens at the start. A linear layer costs as much as n = d_in d_out / (d_in + d_out).
-        variant, gelu, eps, backend: see `tokenformer.kernels.pattention`.
+        variant: the formula that makes weights of scores: l2_norm_gelu, gelu_l2_norm or softmax.
+        gelu: erf or tanh.
+        eps: mean-square eps of the norm of the scores.
+        backend: auto, triton, torch or reference; see `tokenformer.kernels.pattention`.
         learned_tau: whether the scale of the normalised scores is trained; otherwise it stays sqrt(n).
 
     `state_dict` holds the segments too: a grown layer loads into one of the size at the start.

@@ -65,10 +65,10 @@ class PreparedRun:
         self.config, self.name = config, name
         self.growth: GrowthPolicy | None = growth_policy(config.growth, config.model_type, name)
         check_settings(config)
+        self.config = config = self._with_vocabulary()
         self.base_model_config = model_config_from(config.model.model_config, config.model_type, name)
         multiple = config.model.make_vocab_size_divisible_by * config.parallelism.tp
         self.base_model_config.vocab_size = math.ceil(self.base_model_config.vocab_size / multiple) * multiple
-        self.corpus = PreparedCorpus.open(config.corpus_folder)
         events = self.growth.trigger.events if self.growth else 0
         self.model_configs = [self.grown_model_config(stages) for stages in range(events + 1)]
         check_model(config, self.model_configs, self.corpus.vocabulary_size)
@@ -82,6 +82,11 @@ class PreparedRun:
         self.rungs: dict[int, int] = ladder_steps(self._progress.words) if config.checkpoints.babylm_ladder else {}
         """Steps after which rungs of the BabyLM ladder are reached, and the words of the rung."""
         self._sizes = [model_size(model_config) for model_config in self.model_configs]
+
+    @cached_property
+    def corpus(self) -> PreparedCorpus:
+        """The corpus that the run reads."""
+        return PreparedCorpus.open(self.config.corpus_folder)
 
     @cached_property
     def scoring(self) -> Scoring | None:
@@ -129,6 +134,14 @@ class PreparedRun:
             )
         except UserError as error:
             raise UserError(f"{self.name}: curriculum: {error}") from None
+
+    def _with_vocabulary(self) -> RunConfig:
+        """The config with the size of the vocabulary, which is the corpus' own where the config leaves it out."""
+        model = self.config.model
+        if model.model_config.get("vocab_size") is not None:
+            return self.config
+        model_config = model.model_config | {"vocab_size": self.corpus.vocabulary_size}
+        return dataclasses.replace(self.config, model=dataclasses.replace(model, model_config=model_config))
 
     def _with_steps(self) -> RunConfig:
         """The config with its number of steps, which follows from a budget in words.
