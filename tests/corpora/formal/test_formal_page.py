@@ -21,7 +21,7 @@ def test_the_commands_of_the_page(repository, tmp_path, monkeypatch):
     for number in range(40):
         text = (FUNCTION + OTHER).format(number)
         (tmp_path / "tree" / f"m{number}.py").write_text(text, encoding="utf-8")
-    (block,) = re.findall(r"```\n(.*?)```", (repository / "docs" / "formal_languages.md").read_text(), re.DOTALL)
+    (block,) = re.findall(r"```bash\n(.*?)```", (repository / "docs" / "formal_languages.md").read_text(), re.DOTALL)
     verbs = []
     for line in block.strip().splitlines():
         program, *words = shlex.split(line)
