@@ -48,6 +48,7 @@ test: $(VENV)/.installed $(VENV)/transformers-4
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python -m codespell_lib
 
 # The site: build/site/index.html.
 docs: $(VENV)/.installed

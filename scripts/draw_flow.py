@@ -75,8 +75,8 @@ def picture() -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" '
         'text-anchor="middle">\n'
-        "<title>Text becomes documents, scores and a sample plan. Nanotron trains on the plan. A trigger and an operator "
-        "make the model grow. Checkpoints are exported and scored.</title>\n"
+        "<title>Text becomes documents, scores and a sample plan. Nanotron trains on the plan. A trigger and an "
+        "operator make the model grow. Checkpoints are exported and scored.</title>\n"
         '<defs><marker id="tip" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" markerHeight="7" '
         'orient="auto"><path d="M0 0 10 5 0 10z" fill="#3f51b5"/></marker></defs>\n'
         f'<rect width="{WIDTH}" height="{HEIGHT}" rx="12" fill="white"/>\n'

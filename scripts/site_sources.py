@@ -1,7 +1,8 @@
 """Puts the source files that a page of docs/ links to on the site, each as a page of its own.
 
-A page names a file of the repository as `../configs/tokenformer.yaml`, which works where the repository is read. The site
-holds docs/ alone. So mkdocs calls these two functions: one adds a page for each such file, the other turns the links.
+A page names a file of the repository as `../configs/tokenformer.yaml`, which works where the repository is read. The
+site holds docs/ alone. So mkdocs calls these two functions: one adds a page for each such file, the other turns the
+links.
 """
 
 import posixpath
