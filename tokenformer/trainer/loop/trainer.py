@@ -12,6 +12,7 @@ from nanotron.trainer import DistributedTrainer
 
 from tokenformer.data.sample_dataset import SampleDataset
 from tokenformer.devices import default_device, process_rank
+from tokenformer.errors import UserError
 from tokenformer.evaluation.held_out import held_out_levels
 from tokenformer.files import write_atomically
 from tokenformer.freed_memory import keep_freed_memory
@@ -228,9 +229,10 @@ class TokenformerTrainer(DistributedTrainer):
         self._slow_down_new_elements()
         self._report_event(event)
         if operator.is_exact(transition.before) and not abs(loss_after - loss_before) <= policy.tolerance:
-            raise RuntimeError(
+            raise UserError(
                 f"growth event {stage} at step {progress.step} moved the held-batch loss from {loss_before} to "
-                f"{loss_after}, more than growth.tolerance {policy.tolerance}; the last checkpoint is as it was"
+                f"{loss_after}, more than growth.tolerance {policy.tolerance}; the last checkpoint is as it was. "
+                "Raise growth.tolerance if rounding explains the change, or take another operator"
             )
 
     def _slow_down_new_elements(self) -> None:
