@@ -30,8 +30,9 @@ FEW_STEPS = {
 QUICK_COMMAND = """#!{python}
 import sys
 from tokenformer.cli import main
+MORE = {more}
 words = [word.replace("checkpoints/1400", "checkpoints/3") for word in sys.argv[1:]]
-sys.exit(main(words + {more}.get(" ".join(words[:2]), {more}.get(words[0], []))))
+sys.exit(main(words + MORE.get(" ".join(words[:2]), MORE.get(words[0], []))))
 """
 
 

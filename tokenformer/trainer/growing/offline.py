@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from tokenformer.config.building import build_named
 from tokenformer.config.loading import apply_assignment
 from tokenformer.config.sections import marked_model_type
 from tokenformer.errors import UserError
@@ -13,7 +14,6 @@ from tokenformer.files import refuse_to_replace
 from tokenformer.growth import OPERATORS
 from tokenformer.growth.operator import GrowthContext, Transition
 from tokenformer.growth.parameter_state import NEW_MOMENTS, ParameterState, grown_state
-from tokenformer.growth.policy import from_registry
 from tokenformer.model.flops import model_size
 from tokenformer.trainer.checkpoint.records import GrowthEvent, GrowthRecord
 from tokenformer.trainer.checkpoint.stored import StoredCheckpoint
@@ -79,7 +79,7 @@ def _transition(stored: StoredCheckpoint, growth: OfflineGrowth) -> Transition:
     content: dict = {"name": growth.operator}
     for assignment in growth.parameters:
         apply_assignment(content, assignment)
-    operator = from_registry(OPERATORS, content, "--operator", "grow")
+    operator = build_named(content, OPERATORS, "--operator", "grow")
     model_type = marked_model_type(stored.model_settings)
     if model_type not in operator.model_types:
         known = " and ".join(operator.model_types)
