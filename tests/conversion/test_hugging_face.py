@@ -135,5 +135,5 @@ def test_an_export_that_computes_something_else_is_refused(pair, tmp_path, token
 
 def test_without_transformers_the_extra_is_named(pair, tmp_path, tokenizer, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"pip install 'tokenformer\[export\]', or give --no-verify"):
+    with pytest.raises(UserError, match=r"pip install 'tokenformer\[export\]', or do not verify it"):
         export_checkpoint(pair[0], tmp_path / "export", tokenizer)

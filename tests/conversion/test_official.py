@@ -288,7 +288,7 @@ def test_heads_are_those_of_the_released_models(hidden, heads):
 
 @pytest.mark.parametrize(("hidden", "heads"), [(80, None), (768, 7), (64, 0), (64, -2)])
 def test_heads_that_are_not_known_or_do_not_fit_are_refused(hidden, heads):
-    with pytest.raises(UserError, match="--heads" if heads is None else f"--heads {heads}"):
+    with pytest.raises(UserError, match="option heads" if heads is None else f"heads {heads}"):
         official.official_config(official.OfficialSizes(2, hidden, VOCABULARY, 8, 8, 8), heads, 16)
 
 

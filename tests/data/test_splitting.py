@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenformer.data.splitting import KEY_RANGE, is_held_out, text_key
+from tokenformer.data.options import KEY_RANGE, is_held_out, text_key
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 

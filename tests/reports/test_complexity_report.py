@@ -11,8 +11,9 @@ from tokenformer.curriculum.plan import build_plan
 from tokenformer.data.corpus_scoring import CorpusScoring
 from tokenformer.data.text_collection import open_collection
 from tokenformer.errors import UserError
-from tokenformer.reports.complexity_report import ScoreOptions, report_complexity
+from tokenformer.reports.complexity_report import report_complexity
 from tokenformer.reports.corpus_complexity import CorpusComplexity, score_collection
+from tokenformer.reports.options import ScoreOptions
 
 EASY = "The cat sat. The dog ran. I see the cat."
 HARD = "Notwithstanding methodological disagreements, epistemologists acknowledge antecedent considerations."

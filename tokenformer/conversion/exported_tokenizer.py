@@ -40,7 +40,7 @@ def write_tokenizer(source: Path, folder: Path, longest: int, vocabulary_size: i
     if tokenizer.vocabulary_size > vocabulary_size:
         raise UserError(
             f"the tokenizer {source} has {tokenizer.vocabulary_size} tokens and the model {vocabulary_size}: give the "
-            f"one that the model was trained with, by --tokenizer"
+            f"one that the model was trained with, as the option tokenizer"
         )
     tokenizer.save(folder)
     config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))

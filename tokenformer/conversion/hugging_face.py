@@ -8,13 +8,14 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from tokenformer.config.building import build
 from tokenformer.conversion.export import CONFIG, RECORD
 from tokenformer.conversion.formats import FORMATS
 from tokenformer.errors import UserError
 from tokenformer.growth.parameter_state import ParameterState
 from tokenformer.model.flops import model_size
 from tokenformer.trainer.bridge.model_config import model_config_from
-from tokenformer.trainer.checkpoint.records import GrowthEvent, GrowthRecord
+from tokenformer.trainer.checkpoint.records import GrowthRecord
 from tokenformer.trainer.checkpoint.written import write_checkpoint
 
 # What an export's config.json takes from the tokenizer, and the trained config need not have had.
@@ -53,11 +54,13 @@ def import_model(source: Path, output: Path) -> str:
         parameters = form.imported(model_config, _tensors(source))
     except KeyError as error:
         raise UserError(f"{source} lacks the tensor {error}, which its {CONFIG} asks for") from error
+    history = record.get("growth")
+    growth = None if history is None else build(history, GrowthRecord, "growth", str(source / RECORD))
     states = {name: ParameterState(tensor) for name, tensor in parameters.items()}
     size = model_size(model_config).parameters
     if sum(tensor.numel() for tensor in parameters.values()) != size:
         raise UserError(f"the tensors of {source} do not make the model of {size:,} parameters that {CONFIG} describes")
-    write_checkpoint(output, model_config, states, growth=_growth(record.get("growth")))
+    write_checkpoint(output, model_config, states, growth=growth)
     return f"{output}: a {model_type} of {size:,} parameters"
 
 
@@ -96,10 +99,3 @@ def _tensors(source: Path) -> dict[str, torch.Tensor]:
         except (OSError, SafetensorError) as error:
             raise UserError(f"{path} is damaged or was not copied whole: {error}") from error
     return tensors
-
-
-def _growth(record: dict[str, Any] | None) -> GrowthRecord | None:
-    if record is None:
-        return None
-    events = [GrowthEvent(**event) for event in record["events"]]
-    return GrowthRecord(record["seed"], record["model_config"], events)

@@ -201,7 +201,7 @@ def _usual_heads(hidden_size: int) -> int:
     if hidden_size in RELEASED_HEADS:
         return RELEASED_HEADS[hidden_size]
     if hidden_size % HEAD_SIZE:
-        raise UserError(f"no released model has the width {hidden_size}; give its number of heads with --heads")
+        raise UserError(f"no released model has the width {hidden_size}; give its number of heads as the option heads")
     return hidden_size // HEAD_SIZE
 
 
@@ -219,7 +219,7 @@ def official_config(sizes: OfficialSizes, heads: int | None, context_length: int
     if heads is None:
         heads = _usual_heads(hidden)
     if heads < 1 or hidden % heads:
-        raise UserError(f"--heads {heads} does not divide the model's width {hidden}")
+        raise UserError(f"heads {heads} does not divide the model's width {hidden}")
     return TokenformerConfig(
         **vars(sizes),
         num_attention_heads=heads,

@@ -62,8 +62,8 @@ class TrainingFacts:
             return self.corpus.tokenizer_folder
         where = f"its run's corpus {corpus_folder(self.run)} is not here" if self.run else "it lies in no run's folder"
         raise UserError(
-            f"which tokenizer {self.stored.folder} was trained with is not known, since {where}: give its folder by "
-            f"--tokenizer"
+            f"which tokenizer {self.stored.folder} was trained with is not known, since {where}: give its folder as "
+            f"the option tokenizer"
         )
 
 

@@ -44,7 +44,7 @@ def check_transformers() -> None:
     """Raises UserError where an export cannot be verified for want of transformers."""
     if importlib.util.find_spec("transformers") is None:
         raise UserError(
-            "verifying an export needs transformers: pip install 'tokenformer[export]', or give --no-verify"
+            "verifying an export needs transformers: pip install 'tokenformer[export]', or do not verify it"
         )
 
 

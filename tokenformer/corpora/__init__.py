@@ -14,13 +14,15 @@ def _write_bible(output: Path) -> None:
 
 
 def _write_formal(output: Path, **options: Any) -> None:
-    from tokenformer.corpora.formal.corpus import FormalCorpusOptions, write_formal_corpus
+    from tokenformer.corpora.formal.corpus import write_formal_corpus
+    from tokenformer.corpora.options import FormalCorpusOptions
 
     write_formal_corpus(output, FormalCorpusOptions(**options))
 
 
 def _write_code(output: Path, **options: Any) -> None:
-    from tokenformer.corpora.code.corpus import CodeCorpusOptions, write_code_corpus
+    from tokenformer.corpora.code.corpus import write_code_corpus
+    from tokenformer.corpora.options import CodeCorpusOptions
 
     write_code_corpus(output, CodeCorpusOptions(**options))
 

@@ -62,6 +62,12 @@ def available_processes() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def check_processes(processes: int) -> None:
+    """Raises UserError for a number of processes that cannot score anything."""
+    if processes < 1:
+        raise UserError(f"processes is {processes}: give 1 or more")
+
+
 @dataclass(frozen=True)
 class CorpusScoring:
     """How a corpus is scored.
@@ -82,8 +88,7 @@ class CorpusScoring:
     chunk_characters: int = CHUNK_CHARACTERS
 
     def __post_init__(self) -> None:
-        if self.processes < 1:
-            raise UserError(f"processes is {self.processes}: give 1 or more")
+        check_processes(self.processes)
 
     def score(self, texts: Iterable[str], advance: Callable[[int], None]) -> np.ndarray:
         """Scores float64[n, m] of n texts, in their order; `advance` is told of the characters that are done.

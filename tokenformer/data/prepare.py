@@ -2,22 +2,21 @@
 
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 
 from tokenformer.console import progress_steps
 from tokenformer.data.corpus import MANIFEST_FILE, SPLITS, TOKENIZER_FOLDER, write_manifest
 from tokenformer.data.corpus_report import LEAKED, REPEATED, report_dict, report_text
-from tokenformer.data.corpus_scoring import CorpusScoring, MeasureColumns
+from tokenformer.data.corpus_scoring import CorpusScoring, MeasureColumns, available_processes, check_processes
 from tokenformer.data.encoding import EncodedSplit, encode_split
-from tokenformer.data.passages import WORDS
+from tokenformer.data.options import PrepareOptions, is_held_out, text_key
 from tokenformer.data.reading import InputSource, ReadingReport, Unit, read_documents
 from tokenformer.data.source_files import list_source_files
-from tokenformer.data.splitting import is_held_out, text_key
 from tokenformer.data.tokenizer import Tokenizer, check_vocabulary_size, load_tokenizer, train_tokenizer
 from tokenformer.errors import UserError
 from tokenformer.files import folder_built_beside, refuse_to_replace, write_atomically
@@ -27,36 +26,6 @@ _SHOWN_EVERY = 1000
 
 Step = Callable[..., Callable[[int], None]]
 """What `progress_steps` gives."""
-
-
-@dataclass(frozen=True)
-class PrepareOptions:
-    """What to prepare, and how."""
-
-    inputs: Sequence[InputSource]
-    output: Path
-    unit: Unit = "passage"
-    passage_words: int = WORDS
-    """About how many words a passage has."""
-    text_field: str = "text"
-    language: str = "en"
-    measure: str | None = None
-    """Complexity measure, a key of `tokenformer.curriculum.MEASURES`; None is `default_measure`."""
-    measure_parameters: Mapping[str, Any] = field(default_factory=dict)
-    """Of the measure, such as the model of `perplexity`."""
-    tokenizer: Path | None = None
-    """A tokenizer to use as it is; without one, a tokenizer of `vocabulary_size` is trained on the training split."""
-    vocabulary_size: int = 4096
-    validation_inputs: Sequence[InputSource] = ()
-    """Held-out text; without any, `validation_share` of the distinct texts of `inputs` is held out."""
-    validation_share: float = 0.02
-    seed: int = 0
-    """Decides, with the text, which documents are held out."""
-    overwrite: bool = False
-    processes: int = 1
-    """That score complexity at the same time."""
-    command: str | None = None
-    """The command line, for the report."""
 
 
 @dataclass
@@ -97,7 +66,10 @@ def prepare_corpus(options: PrepareOptions) -> dict:
     """
     from tokenformer.complexity.scoring import default_measure
 
-    options = replace(options, measure=options.measure or default_measure(options.language))
+    processes = options.processes
+    if processes is None:
+        processes = 1 if options.measure_parameters else available_processes()
+    options = replace(options, measure=options.measure or default_measure(options.language), processes=processes)
     _check_options(options)
     with folder_built_beside(options.output) as folder, progress_steps() as step:
         reading = _read(options, step)
@@ -131,6 +103,7 @@ def _check_options(options: PrepareOptions) -> None:
         raise UserError(f"unit '{options.unit}' is not known: choose one of {', '.join(get_args(Unit))}")
     if options.passage_words < 1:
         raise UserError(f"passage_words is {options.passage_words}: set it to 1 or more")
+    check_processes(options.processes)
     if not options.validation_inputs and not 0 < options.validation_share < 1:
         raise UserError(
             f"validation_share is {options.validation_share}: set it between 0 and 1, or give held-out inputs"

@@ -36,7 +36,7 @@ def data_folder(given: str | Path | None) -> Path | None:
         return None
     if not Path(folder).is_dir():
         raise UserError(
-            f"the evaluation data {folder} is no folder; correct --data, evaluation.data or {DATA_VARIABLE}"
+            f"the evaluation data {folder} is no folder; correct the option data, evaluation.data or {DATA_VARIABLE}"
         )
     return Path(folder)
 
@@ -74,7 +74,7 @@ def _records(source: DataSource, part: str, task: Task, folder: Path | None) -> 
     if path is not None:
         raise UserError(f"{task.task} needs {path}, which is not there")
     raise UserError(
-        f"{task.task} needs {source.file} below a data folder; give it as --data, evaluation.data or {DATA_VARIABLE}"
+        f"{task.task} needs {source.file} below a data folder: the option data, evaluation.data or {DATA_VARIABLE}"
     )
 
 
@@ -101,7 +101,7 @@ def _from_hub(source: DataSource, part: str, name: str) -> tuple[Iterable[Mappin
     except Exception as error:  # of datasets, the Hub's client and the network
         raise UserError(
             f"{name} cannot read {where} from the Hub ({type(error).__name__}: {error}); leave the task out with "
-            f"'-{name}' among --tasks, or put its data below --data as {source.file}"
+            f"'-{name}' among the tasks, or put its data below the folder of the option data as {source.file}"
         ) from error
     return records, where
 
@@ -120,7 +120,7 @@ def _kept_values(keep: KeptRecords | None, folder: Path | None, name: str) -> di
     if keep is None:
         return None
     if folder is None:
-        raise UserError(f"{name} needs {keep.file} below a data folder; give it as --data or {DATA_VARIABLE}")
+        raise UserError(f"{name} needs {keep.file} below a data folder; give it as the option data or {DATA_VARIABLE}")
     path = folder / keep.file
     if not path.is_file():
         raise UserError(f"{name} needs {path}, which is not there")

@@ -1,41 +1,14 @@
 """`tokenformer compare`: a grid's runs made and answered for, or two ordinary runs side by side."""
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from tokenformer.errors import UserError
 from tokenformer.experiments.grid import Grid
 from tokenformer.experiments.making import Maker
 from tokenformer.experiments.matching import free_settings
+from tokenformer.experiments.options import CompareOptions
 from tokenformer.experiments.runs import Places, RunList
 from tokenformer.experiments.schedule import Finished, make_all, slurm_script
-
-
-@dataclass(frozen=True)
-class CompareOptions:
-    """What is asked for.
-
-    Args:
-        sources: a grid's YAML, or the folders of two or more runs.
-        results, runs: see `Places`; None: results/NAME beside the grid, and runs/NAME.
-        jobs: runs at a time.
-        only: a run by its label.
-        settings: "key=value", see `free_settings`.
-        report_only: whether nothing is trained.
-        slurm: whether a job array is written instead of training.
-    """
-
-    sources: list[Path]
-    results: Path | None = None
-    runs: Path | None = None
-    jobs: int = 1
-    threads: int = 1
-    nice: int = 0
-    only: str | None = None
-    settings: list[str] = field(default_factory=list)
-    keep_weights: bool = False
-    report_only: bool = False
-    slurm: bool = False
 
 
 def compare(options: CompareOptions) -> str:
@@ -48,6 +21,8 @@ def compare(options: CompareOptions) -> str:
         from tokenformer.experiments.answer.side_by_side import write_side_by_side
 
         return write_side_by_side(options.sources, options.results or Path("comparison"))
+    if not options.sources:
+        raise UserError("there is nothing to compare: give a grid's YAML, or the folders of two or more runs")
     (path,) = options.sources
     if path.is_dir():
         raise UserError(f"{path} is one run: give the folder of another to lay beside it, or a grid's YAML")

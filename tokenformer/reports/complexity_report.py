@@ -11,9 +11,8 @@ from tokenformer.errors import UserError
 from tokenformer.files import write_atomically
 from tokenformer.reports.complexity_page import complexity_page
 from tokenformer.reports.complexity_text import answer
-from tokenformer.reports.corpus_complexity import ScoreOptions, score_collection
-
-__all__ = ["ScoreOptions", "report_complexity"]
+from tokenformer.reports.corpus_complexity import score_collection
+from tokenformer.reports.options import ScoreOptions
 
 
 def report_complexity(
@@ -31,7 +30,7 @@ def report_complexity(
     if plan is not None and options.measure not in (None, collection.corpus.measure):
         raise UserError(
             f"the run reads its corpus by the measure '{collection.corpus.measure}', not '{options.measure}': leave "
-            f"--measure out, or give the folder of the corpus instead of the run"
+            f"the measure out, or give the folder of the corpus instead of the run"
         )
     every_measure = page is not None or (collection.is_quoted and options.measure is None)
     found = score_collection(collection, dataclasses.replace(options, every_measure=every_measure))

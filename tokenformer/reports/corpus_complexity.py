@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,37 +15,17 @@ from tokenformer.complexity.measure import Scorer
 from tokenformer.complexity.scoring import default_measure, find_measure
 from tokenformer.complexity.text.language import AUTOMATIC, certain_language, detect_language
 from tokenformer.console import progress_steps
-from tokenformer.data.corpus_scoring import CorpusScoring, MeasureColumns, available_processes
+from tokenformer.data.corpus_scoring import CorpusScoring, MeasureColumns, available_processes, check_processes
 from tokenformer.data.reading import Document
 from tokenformer.data.text_collection import TextCollection
 from tokenformer.errors import MissingExtraError, UserError
+from tokenformer.reports.options import ScoreOptions
 
 ODD_SHARE = 0.001
 """Of the documents at either end that a person should read."""
 
 SHOWN_EXTREMES = 10
 EXCERPT_CHARACTERS = 300
-
-
-@dataclass(frozen=True)
-class ScoreOptions:
-    """What is asked for.
-
-    Attributes:
-        language: code, or "auto", which finds out.
-        measure: None is the default for the language, or the one that a prepared corpus was scored by.
-        parameters: of the measure.
-        every_measure: whether all others that need no more than the text are computed too.
-        processes: that score at the same time; None is one for each processor.
-        kept: folder for finished parts of the scores; None is one in the user's cache.
-    """
-
-    language: str = AUTOMATIC
-    measure: str | None = None
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    every_measure: bool = False
-    processes: int | None = None
-    kept: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -140,13 +119,15 @@ def score_collection(collection: TextCollection, options: ScoreOptions) -> Corpu
     Raises UserError for a language that cannot be told, an unknown measure, one that does not hold for the language,
     and a collection without documents.
     """
+    processes = available_processes() if options.processes is None else options.processes
+    check_processes(processes)
     language, confidence = _language(collection, options.language)
     names, scorers = _scorers(collection, language, options)
     scoring = CorpusScoring(
         MeasureColumns(scorers),
         len(names),
         options.kept or _cache(collection.title, names, language),
-        options.processes or available_processes(),
+        processes,
     )
     watched = _Watched()
     with progress_steps() as step:

@@ -43,7 +43,7 @@ def test_a_doubled_text_keeps_its_value():
 
 
 def test_models_must_be_given():
-    with pytest.raises(UserError, match="'perplexity' needs a reference model.*--reference CHECKPOINT"):
+    with pytest.raises(UserError, match="'perplexity' needs a reference model.*option reference"):
         score(TEXTS, "en", "perplexity")
     for given in ({}, {"weak": half}, {"strong": half}):
         with pytest.raises(UserError, match="'loss_gap' needs two models"):

@@ -8,7 +8,7 @@ import pytest
 from tokenformer import cli
 from tokenformer.corpora import write_corpus
 from tokenformer.data.corpus import PreparedCorpus
-from tokenformer.data.splitting import text_key
+from tokenformer.data.options import text_key
 from tokenformer.errors import UserError
 
 FUNCTION = """def {name}(values, start={number}):

@@ -7,9 +7,9 @@ import pytest
 from tokenformer import cli
 from tokenformer.corpora import write_corpus
 from tokenformer.corpora.formal import LANGUAGES, formal_language
-from tokenformer.corpora.formal.corpus import parsed_parameters
+from tokenformer.corpora.options import parsed_parameters
 from tokenformer.data.corpus import PreparedCorpus
-from tokenformer.data.splitting import text_key
+from tokenformer.data.options import text_key
 from tokenformer.errors import UserError
 
 

@@ -120,7 +120,8 @@ def test_every_pair_of_blimp_is_decided_as_by_lm_eval(long_model_folder, shared_
 
     from tokenformer.evaluation.networks import log_probabilities
     from tokenformer.evaluation.outcomes import Scoring
-    from tokenformer.evaluation.runners.opened_model import ModelSource, opened_model
+    from tokenformer.evaluation.runners.opened_model import opened_model
+    from tokenformer.evaluation.runners.options import ModelSource
     from tokenformer.evaluation.task_data import load_task
     from tokenformer.evaluation.task_files import find_tasks
 

@@ -107,7 +107,7 @@ def test_every_value_of_our_file_reaches_nanotron(tiny_config, tmp_path):
     from nanotron.config import get_config_from_file
     from nanotron.parallel.tensor_parallel.enum import TensorParallelLinearMode
 
-    from tokenformer.config import load_config
+    from tokenformer.config.loading import load_config
     from tokenformer.trainer.bridge.model_config import model_config_from
     from tokenformer.trainer.bridge.nanotron_config import as_nanotron_yaml
 

@@ -98,7 +98,7 @@ def test_by_the_command_line(reference, tmp_path, capsys):
 
 def test_mistakes(reference, tmp_path):
     folder = checkpoint(reference)
-    with pytest.raises(UserError, match="--weak goes with --reference"):
+    with pytest.raises(UserError, match="a weak model goes with a reference"):
         measure_of_models(None, None, folder, None)
     for measure, weak in (("lix", None), ("perplexity", folder), ("loss_gap", None)):
         with pytest.raises(UserError, match=f"'{measure}' cannot use these checkpoints"):
@@ -108,5 +108,5 @@ def test_mistakes(reference, tmp_path):
     elsewhere = tmp_path / "copied"
     elsewhere.symlink_to(folder)
     (tmp_path / "a" / "b").mkdir(parents=True)
-    with pytest.raises(UserError, match="lies in no run's folder.*--reference-tokenizer"):
-        tokenizer_of_run(tmp_path / "a" / "b", "--reference-tokenizer")
+    with pytest.raises(UserError, match="lies in no run's folder.*give the tokenizer's folder"):
+        tokenizer_of_run(tmp_path / "a" / "b")

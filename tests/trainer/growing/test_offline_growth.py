@@ -85,7 +85,7 @@ def assert_grown_by_the_operator(stored: StoredCheckpoint, grown: StoredCheckpoi
             ("--verify", "--tolerance=0"),
             "too much, and this operator should keep the function",
         ),
-        ("append_token", (), (), "--operator.name is 'append_token'; choose one of append_tokens"),
+        ("append_token", (), (), "operator.name is 'append_token'; choose one of append_tokens"),
         ("append_tokens", ("facto=2",), (), "did you mean factor"),
         ("append_tokens", ("factor=0.5",), (), "cannot shrink"),
         ("append_tokens", ("count=0",), (), "append_tokens would leave the model as it is"),

@@ -7,7 +7,7 @@ import pytest
 from torch.utils.data import Dataset, get_worker_info
 
 from tests.support.training.run_files import assert_same_end
-from tokenformer.config import load_config
+from tokenformer.config.loading import load_config
 
 STEPS = 16
 

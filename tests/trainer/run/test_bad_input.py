@@ -181,7 +181,7 @@ CHANGES = {
 def test_a_run_is_not_continued_with_another_config(refused, stopped_run, tmp_path, setting, key):
     before = files(tmp_path)
     line = refused(setting, f"general.runs_folder={tmp_path}")
-    assert key in line and str(stopped_run) in line and "--set general.run=NAME" in line
+    assert key in line and str(stopped_run) in line and "general.run=NAME" in line
     assert files(tmp_path) == before
 
 

@@ -33,7 +33,7 @@ class PerplexityParameters:
 
     def __post_init__(self):
         if self.model is None:
-            raise UserError("measure 'perplexity' needs a reference model: give --reference CHECKPOINT (model=...)")
+            raise UserError("measure 'perplexity' needs a reference model: give the option reference (model=...)")
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class LossGapParameters:
     def __post_init__(self):
         if self.weak is None or self.strong is None:
             raise UserError(
-                "measure 'loss_gap' needs two models: give --weak CHECKPOINT and --reference CHECKPOINT "
+                "measure 'loss_gap' needs two models: give checkpoints as the options weak and reference "
                 "(weak=..., strong=...)"
             )
 

@@ -5,9 +5,8 @@ import platform
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Literal, get_args
 
 from tokenformer.corpora.code.definitions import Definition, block_depth, definitions
 from tokenformer.corpora.code.pairs import Candidate, candidates_of, pairs_from
@@ -19,39 +18,12 @@ from tokenformer.corpora.code.source_tree import (
     read_source,
     standard_library,
 )
-from tokenformer.data.splitting import is_held_out, text_key
+from tokenformer.corpora.options import CodeCorpusOptions, CodeUnit
+from tokenformer.data.options import is_held_out, text_key
 from tokenformer.errors import UserError
 from tokenformer.files import folder_built_beside, refuse_to_replace, write_atomically
 
-CodeUnit = Literal["file", "definition"]
-"""What is one document: a file, or a function or class at the left margin (of Python)."""
-
 LICENCE_FILES = ("LICENSE*", "LICENCE*", "COPYING*", "NOTICE*")
-
-
-@dataclass(frozen=True)
-class CodeCorpusOptions:
-    """What to write."""
-
-    source: Path | None = None
-    """Root of a source tree; None is the interpreter's own library."""
-    unit: CodeUnit = "file"
-    suffixes: Sequence[str] = (".py",)
-    validation_share: float = 0.05
-    """Of the files."""
-    pairs: int = 0
-    """Minimal pairs, of functions of held-out files."""
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.unit not in get_args(CodeUnit):
-            raise UserError(f"unit '{self.unit}' is not known: choose one of {', '.join(get_args(CodeUnit))}")
-        if self.unit == "definition" and [*self.suffixes] != [".py"]:
-            raise UserError("definitions are found in Python alone: leave the suffixes at .py, or set the unit to file")
-        if not 0 < self.validation_share < 1:
-            raise UserError(f"validation_share is {self.validation_share}: set it between 0 and 1")
-        if self.pairs < 0:
-            raise UserError(f"pairs is {self.pairs}: set it to 0 or more")
 
 
 def write_code_corpus(output: Path, options: CodeCorpusOptions) -> None:

@@ -1,9 +1,8 @@
 """A corpus of a formal language: documents to train on, minimal pairs and questions to test with."""
 
 import json
-from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import TextIO
@@ -12,36 +11,9 @@ from tokenformer.corpora.formal import formal_language
 from tokenformer.corpora.formal.language import FormalLanguage
 from tokenformer.corpora.formal.pairs import accuracy_item_of, pair_of
 from tokenformer.corpora.formal.sampling import Draw, Sample
+from tokenformer.corpora.options import FormalCorpusOptions
 from tokenformer.errors import UserError
 from tokenformer.files import folder_built_beside, refuse_to_replace, write_atomically
-
-
-@dataclass(frozen=True)
-class FormalCorpusOptions:
-    """What to write."""
-
-    language: str
-    """A key of `LANGUAGES`."""
-    parameters: dict[str, int] = field(default_factory=dict)
-    """Fields of the language's class."""
-    documents: int = 10_000
-    """For training and validation together; all of them are different."""
-    validation_share: float = 0.05
-    pairs: int = 0
-    """Minimal pairs, and as many questions where the language has them; their right sentences are in no document."""
-    seed: int = 0
-
-
-def parsed_parameters(assignments: Iterable[str]) -> dict[str, int]:
-    """Parameters of a language from `KEY=NUMBER`; raises UserError for anything else."""
-    parameters = {}
-    for assignment in assignments:
-        key, _, value = assignment.partition("=")
-        try:
-            parameters[key] = int(value)
-        except ValueError:
-            raise UserError(f"'{assignment}' sets no parameter: write KEY=NUMBER, such as depth=4") from None
-    return parameters
 
 
 def write_formal_corpus(output: Path, options: FormalCorpusOptions) -> None:

@@ -4,40 +4,22 @@ import datetime
 import importlib.metadata
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import tokenformer
 from tokenformer.console import table
+from tokenformer.errors import UserError
 from tokenformer.evaluation.networks import log_probabilities
 from tokenformer.evaluation.outcomes import Scoring, TaskScore
-from tokenformer.evaluation.runners.opened_model import ModelSource, OpenedModel, opened_model
+from tokenformer.evaluation.runners.opened_model import OpenedModel, opened_model
+from tokenformer.evaluation.runners.options import EvaluationOptions
 from tokenformer.evaluation.task_data import data_folder, load_task
 from tokenformer.evaluation.task_files import find_tasks, is_known
 from tokenformer.files import write_atomically
 
 PACKAGES = ("lm-eval", "torch", "transformers", "tokenizers", "datasets")
-
-
-@dataclass(frozen=True)
-class EvaluationOptions:
-    """What is scored, and how.
-
-    Args:
-        tasks: names of ours, paths of task files, or names of lm-eval; "-NAME" leaves one out.
-        data: folder with the tasks' files; None: that of $TOKENFORMER_EVALUATION_DATA, or the Hub.
-        fast: the fixed tenth of the items instead of all.
-        batch_size: rows of a forward pass; None chooses.
-        task_folder: of more task files for lm-eval.
-    """
-
-    source: ModelSource
-    tasks: tuple[str, ...]
-    data: Path | None = None
-    fast: bool = False
-    batch_size: int | None = None
-    task_folder: Path | None = None
 
 
 def evaluate(options: EvaluationOptions) -> dict[str, Any]:
@@ -50,6 +32,8 @@ def evaluate(options: EvaluationOptions) -> dict[str, Any]:
     Raises:
         UserError: whatever the user can set right; tasks are looked up and read before the model is.
     """
+    if not options.tasks:
+        raise UserError("there is no task: name at least one of ours or of lm-eval")
     theirs = [name for name in options.tasks if not is_known(name)]
     ours = [name for name in options.tasks if is_known(name)]
     if theirs:

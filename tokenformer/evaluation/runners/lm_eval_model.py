@@ -26,7 +26,8 @@ from tokenformer.evaluation.networks import log_probabilities
 from tokenformer.evaluation.requests import truncated_request
 from tokenformer.evaluation.runners.batch_size import parse_batch_size
 from tokenformer.evaluation.runners.greedy_decoding import greedy_continuation
-from tokenformer.evaluation.runners.opened_model import ModelSource, OpenedModel, opened_model
+from tokenformer.evaluation.runners.opened_model import OpenedModel, opened_model
+from tokenformer.evaluation.runners.options import ModelSource
 
 DEFAULT_GENERATED_TOKENS = 256
 

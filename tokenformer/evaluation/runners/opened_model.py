@@ -16,35 +16,16 @@ from tokenformer.errors import UserError
 from tokenformer.evaluation.huggingface_network import HuggingFaceNetwork
 from tokenformer.evaluation.networks import LogitsFunction, TokenNetwork
 from tokenformer.evaluation.requests import TextEncoder
+from tokenformer.evaluation.runners.options import ModelSource
 from tokenformer.trainer.checkpoint.loaded_model import loaded_model, tokenizer_of
 from tokenformer.trainer.checkpoint.stored import MODEL_CONFIG, StoredCheckpoint
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-@dataclass(frozen=True)
-class ModelSource:
-    """What to open.
-
-    Args:
-        model: folder of a Nanotron checkpoint, RUN/checkpoints/STEP; or a Hugging Face model's folder or Hub id.
-        tokenizer: folder with a tokenizer.json; None: the one that the run's corpus or the model's folder has.
-        dtype: "auto", as stored, or a key of DTYPES.
-        device: "cpu", "cuda" or None, a GPU where there is one.
-        revision: of a Hub id.
-        trust_remote_code: whether Python code that comes with a Hugging Face model may run. Our own, in exports, may.
-    """
-
-    model: str
-    tokenizer: str | None = None
-    dtype: str = "auto"
-    device: str | None = None
-    revision: str | None = None
-    trust_remote_code: bool = False
-
-    def torch_dtype(self, stored: torch.dtype) -> torch.dtype:
-        """The dtype to compute in."""
-        return stored if self.dtype == "auto" else DTYPES[self.dtype]
+def _torch_dtype(source: ModelSource, stored: torch.dtype) -> torch.dtype:
+    """The dtype to compute in."""
+    return stored if source.dtype == "auto" else DTYPES[source.dtype]
 
 
 @dataclass(frozen=True)
@@ -84,8 +65,8 @@ def opened_model(source: ModelSource) -> Iterator[OpenedModel]:
 @contextmanager
 def _opened_checkpoint(source: ModelSource) -> Iterator[OpenedModel]:
     stored = StoredCheckpoint(Path(source.model))
-    tokenizer = tokenizer_of(stored, Path(source.tokenizer) if source.tokenizer else None, "--tokenizer")
-    dtype = source.torch_dtype(stored.dtype)
+    tokenizer = tokenizer_of(stored, Path(source.tokenizer) if source.tokenizer else None)
+    dtype = _torch_dtype(source, stored.dtype)
     with loaded_model(stored, dtype, source.device) as model:
         device = next(model.parameters()).device
 
@@ -121,9 +102,9 @@ def _opened_hugging_face(source: ModelSource) -> OpenedModel:
     except (OSError, ValueError, KeyError, ImportError) as error:
         hint = ""
         if not trusted and "trust_remote_code" in str(error):
-            hint = "; --trust-remote-code lets its code run"
+            hint = "; the option trust_remote_code lets its code run"
         raise UserError(f"{source.model} cannot be opened as a Hugging Face model{hint}: {error}") from error
-    model = model.to(device=device, dtype=source.torch_dtype(model.dtype)).eval()
+    model = model.to(device=device, dtype=_torch_dtype(source, model.dtype)).eval()
     prefix = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
     if prefix is None:
         raise UserError(f"the tokenizer of {source.model} has neither a bos_token nor an eos_token; name one in it")

@@ -35,7 +35,7 @@ class CheckpointLosses:
         self.checkpoint = Path(checkpoint)
         stored = StoredCheckpoint(self.checkpoint)
         self.context_length = stored.model_config.max_position_embeddings
-        self.tokenizer = tokenizer_of(stored, tokenizer, "--reference-tokenizer")
+        self.tokenizer = tokenizer_of(stored, tokenizer)
 
     def __str__(self) -> str:
         return str(self.checkpoint)
@@ -90,14 +90,14 @@ def _windows(encoded: Sequence[list[int]], tokenizer: Tokenizer, length: int) ->
 def measure_of_models(
     measure: str | None, reference: Path | None, weak: Path | None, tokenizer: Path | None
 ) -> tuple[str | None, dict[str, CheckpointLosses]]:
-    """The measure and its parameters that a command line means by `--measure`, `--reference` and `--weak`.
+    """The measure and its parameters for a reference model, and a weaker one or none.
 
     Raises:
         UserError: a checkpoint is given that the measure has no use for, or none that it needs.
     """
     if reference is None:
         if weak is not None:
-            raise UserError("--weak goes with --reference, whose loss is subtracted")
+            raise UserError("a weak model goes with a reference, whose loss is subtracted: give both")
         return measure, {}
     named = measure or ("perplexity" if weak is None else "loss_gap")
     if named == "perplexity" and weak is None:
@@ -105,6 +105,6 @@ def measure_of_models(
     if named == "loss_gap" and weak is not None:
         return named, {"weak": CheckpointLosses(weak, tokenizer), "strong": CheckpointLosses(reference, tokenizer)}
     raise UserError(
-        f"measure '{named}' cannot use these checkpoints: --reference is for perplexity, --reference with --weak for "
-        "loss_gap"
+        f"measure '{named}' cannot use these checkpoints: a reference is for perplexity, a reference with a weak model "
+        "for loss_gap"
     )

@@ -34,31 +34,30 @@ def loaded_model(stored: StoredCheckpoint, dtype: torch.dtype, device: str | Non
         yield model.eval()
 
 
-def tokenizer_of(stored: StoredCheckpoint, folder: Path | None, option: str) -> Tokenizer:
+def tokenizer_of(stored: StoredCheckpoint, folder: Path | None) -> Tokenizer:
     """The tokenizer in `folder`, or that of the corpus on which the checkpoint's run trains, RUN/checkpoints/STEP.
-
-    Args:
-        option: of the command line, by which a user may give the folder.
 
     Raises:
         UserError: the tokenizer is not known or not there, or it has more tokens than the model.
     """
-    tokenizer = load_tokenizer(folder or tokenizer_of_run(stored.folder, option))
+    tokenizer = load_tokenizer(folder or tokenizer_of_run(stored.folder))
     size = stored.model_config.vocab_size
     if tokenizer.vocabulary_size > size:
         raise UserError(
             f"the tokenizer {tokenizer.folder} has {tokenizer.vocabulary_size} tokens, and the checkpoint "
-            f"{stored.folder} only {size}: give the one that it was trained with by {option}"
+            f"{stored.folder} only {size}: give the folder of the one that it was trained with"
         )
     return tokenizer
 
 
-def tokenizer_of_run(checkpoint: Path, option: str) -> Path:
+def tokenizer_of_run(checkpoint: Path) -> Path:
     """Folder of the tokenizer, by the config in the run's folder; raises as `tokenizer_of`."""
     config = checkpoint.resolve().parent.parent / "config.yaml"
     if not config.is_file():
-        raise UserError(f"{checkpoint} lies in no run's folder, so its tokenizer is not known; give {option} FOLDER")
+        raise UserError(
+            f"{checkpoint} lies in no run's folder, so its tokenizer is not known; give the tokenizer's folder"
+        )
     folder = load_config(config).corpus_folder / TOKENIZER_FOLDER
     if not folder.is_dir():
-        raise UserError(f"the tokenizer of {checkpoint} is not at {folder} any more; give {option} FOLDER")
+        raise UserError(f"the tokenizer of {checkpoint} is not at {folder} any more; give the tokenizer's folder")
     return folder

@@ -1,8 +1,7 @@
 """Grows a checkpoint on disk, by the same functions that grow a live run."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
 
 import torch
 
@@ -18,36 +17,12 @@ from tokenformer.model.flops import model_size
 from tokenformer.trainer.checkpoint.records import GrowthEvent, GrowthRecord
 from tokenformer.trainer.checkpoint.stored import StoredCheckpoint
 from tokenformer.trainer.checkpoint.written import built_model, one_process, write_checkpoint
+from tokenformer.trainer.growing.options import GrowOptions
 
 # Largest difference of logits that rounding may make, relative to the largest logit: in fp32 some 6 times what was
 # measured for models of 48 layers.
 TOLERANCES = {torch.float64: 1e-10, torch.float32: 1e-5, torch.bfloat16: 0.1, torch.float16: 0.02}
 BATCH, LONGEST = 4, 128
-
-
-@dataclass(frozen=True)
-class OfflineGrowth:
-    """What `tokenformer grow` is asked for.
-
-    Args:
-        source: folder of the checkpoint, of any layout.
-        output: folder of the grown one, which must not exist.
-        operator: a key of `tokenformer.growth.OPERATORS`.
-        parameters: "key=value" each, of the operator.
-        new_moments: a key of NEW_MOMENTS.
-        seed: of what is drawn; None is that of the checkpoint's run.
-        verify: whether the logits of both models are compared, and nothing is written when they differ too much.
-        tolerance: largest difference of logits; None is the dtype's own in TOLERANCES.
-    """
-
-    source: Path
-    output: Path
-    operator: str
-    parameters: Sequence[str] = ()
-    new_moments: str = "keep"
-    seed: int | None = None
-    verify: bool = False
-    tolerance: float | None = None
 
 
 class GrownParameters(Mapping[str, ParameterState]):
@@ -75,11 +50,11 @@ class GrownParameters(Mapping[str, ParameterState]):
         return len(self.names)
 
 
-def _transition(stored: StoredCheckpoint, growth: OfflineGrowth) -> Transition:
+def _transition(stored: StoredCheckpoint, growth: GrowOptions) -> Transition:
     content: dict = {"name": growth.operator}
     for assignment in growth.parameters:
         apply_assignment(content, assignment)
-    operator = build_named(content, OPERATORS, "--operator", "grow")
+    operator = build_named(content, OPERATORS, "operator", "grow")
     model_type = marked_model_type(stored.model_settings)
     if model_type not in operator.model_types:
         known = " and ".join(operator.model_types)
@@ -108,7 +83,7 @@ def _event(stored: StoredCheckpoint, transition: Transition, stage: int) -> Grow
     return GrowthEvent(stage, stored.step, operator, "tokenformer grow", before, after, None, None)
 
 
-def grow_checkpoint(growth: OfflineGrowth) -> list[str]:
+def grow_checkpoint(growth: GrowOptions) -> list[str]:
     """Writes the grown checkpoint, weights, fp32 copies and Adam's moments, as one of one process.
 
     A run of any layout starts from it with `model.init_method: {path: OUTPUT}`. The output is whole, or not there.
@@ -122,7 +97,7 @@ def grow_checkpoint(growth: OfflineGrowth) -> list[str]:
     """
     refuse_to_replace(growth.output)
     if growth.new_moments not in NEW_MOMENTS:
-        raise UserError(f"--new-moments is {growth.new_moments!r}; choose one of {', '.join(NEW_MOMENTS)}")
+        raise UserError(f"new_moments is {growth.new_moments!r}; choose one of {', '.join(NEW_MOMENTS)}")
     stored = StoredCheckpoint(growth.source)
     transition = _transition(stored, growth)
     history = stored.growth or GrowthRecord(seed=0, model_config=stored.model_settings)
@@ -145,7 +120,7 @@ def grow_checkpoint(growth: OfflineGrowth) -> list[str]:
 
 
 def _verdict(
-    old: torch.Tensor, new: torch.Tensor, growth: OfflineGrowth, transition: Transition, dtype: torch.dtype
+    old: torch.Tensor, new: torch.Tensor, growth: GrowOptions, transition: Transition, dtype: torch.dtype
 ) -> str:
     difference, largest = (new - old).abs().max().item(), old.abs().max().item()
     tolerance = TOLERANCES[dtype] * largest if growth.tolerance is None else growth.tolerance

@@ -43,7 +43,7 @@ def check_launch(config: RunConfig) -> None:
         raise UserError(
             f"parallelism dp {layout.dp} x tp {layout.tp} x pp {layout.pp} needs {layout.world_size} processes, "
             f"not {world_size}: start with torchrun --nproc-per-node {layout.world_size} -m tokenformer train ... "
-            f"or set the layout, as in --set parallelism.dp={world_size}"
+            f"or set the layout, as in parallelism.dp={world_size}"
         )
 
 

@@ -21,13 +21,13 @@ def check_growth_history(run: PreparedRun, folder: Path, growth: GrowthRecord) -
     if len(growth.events) > possible:
         raise UserError(
             f"the checkpoint {folder} has {len(growth.events)} growth events behind it, and the config allows "
-            f"{possible}: set growth back, or start another run with --set general.run=NAME"
+            f"{possible}: set growth back, or start another run with general.run=NAME"
         )
     found = [*_differing_events(run, growth), *_differing_layers(run, folder, growth)]
     if found:
         raise UserError(
             f"the checkpoint {folder} is not of this config: {'; '.join(found)}. Set the config back, or start another "
-            f"run with --set general.run=NAME"
+            f"run with general.run=NAME"
         )
 
 

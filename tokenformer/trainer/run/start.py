@@ -72,7 +72,7 @@ def _check_same_run(config: RunConfig, losses: LossHistory) -> None:
         if not _is_free(key, reads_validation):
             raise UserError(
                 f"the run {config.run_folder} was started with {key}: {before!r}, and the config now says {now!r}; "
-                f"set it back, or start another run with --set general.run=NAME"
+                f"set it back, or start another run with general.run=NAME"
             )
 
 
@@ -123,7 +123,7 @@ def starting_point(run: PreparedRun) -> StartingPoint:
     if curriculum.plan != run.plan.fingerprint:
         raise UserError(
             f"the checkpoint {folder} was trained on another sample plan: the corpus {config.corpus_folder} or the "
-            f"curriculum has changed since; restore it, or start another run with --set general.run=NAME"
+            f"curriculum has changed since; restore it, or start another run with general.run=NAME"
         )
     check_growth_history(run, folder, growth)
     model_config = _check_same_model(run, folder, growth)
