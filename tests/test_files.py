@@ -37,3 +37,12 @@ def test_a_replacement_that_was_killed_halfway_is_undone(tmp_path):
         raise RuntimeError
     assert (tmp_path / "out" / "a").read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_files_of_a_folder_get_ordinary_permissions(tmp_path):
+    with folder_built_beside(tmp_path / "out") as folder:
+        (folder / "private").write_text("")
+        (folder / "private").chmod(0o600)
+        (folder / "ordinary").write_text("")
+    modes = {path.name: path.stat().st_mode for path in (tmp_path / "out").iterdir()}
+    assert modes["private"] == modes["ordinary"]

@@ -48,11 +48,20 @@ def folder_built_beside(output: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(partial)
         raise
+    _give_ordinary_permissions(partial)
     if output.exists():
         os.rename(output, replaced)
     os.rename(partial, output)
     if replaced.exists():
         shutil.rmtree(replaced)
+
+
+def _give_ordinary_permissions(folder: Path) -> None:
+    """Lets others read the files as they may read any new file; some libraries write files for their owner alone."""
+    mode = folder.stat().st_mode & 0o666
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            path.chmod(mode)
 
 
 def refuse_to_replace(output: Path, remedy: str = "choose another output, or remove it") -> None:

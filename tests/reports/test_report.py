@@ -11,6 +11,7 @@ import pytest
 from tokenformer.errors import UserError
 from tokenformer.reports import report
 from tokenformer.reports.report import write_report
+from tokenformer.run_folder.record import RunRecord
 
 pytest.importorskip("matplotlib", reason="the report needs the extra [report]")
 
@@ -25,7 +26,7 @@ class Page(HTMLParser):
         self.open_elements: list[str] = []
         self.text = ""
         self.addresses: list[str] = []
-        self.rows: list[int] = []
+        self.tables: list[list[int]] = []
         self.feed(html)
         assert self.open_elements == []
 
@@ -34,10 +35,12 @@ class Page(HTMLParser):
         self.addresses.extend(attributes[key] for key in ("src", "srcset", "href") if key in attributes)
         if tag not in VOID_ELEMENTS:
             self.open_elements.append(tag)
+        if tag == "table":
+            self.tables.append([])
         if tag == "tr":
-            self.rows.append(0)
+            self.tables[-1].append(0)
         if tag in ("td", "th"):
-            self.rows[-1] += int(attributes.get("colspan", 1))
+            self.tables[-1][-1] += int(attributes.get("colspan", 1))
 
     def handle_endtag(self, tag):
         assert self.open_elements.pop() == tag
@@ -73,7 +76,7 @@ def test_the_page_stands_alone_and_says_what_the_terminal_says(run_folder):
     text = write_report(run_folder, width=1000)
     html = (run_folder / "report.html").read_text(encoding="utf-8")
     page = Page(html)
-    assert len(set(page.rows)) == 1 and len(page.rows) == 8
+    assert all(len(set(rows)) == 1 for rows in page.tables) and [len(rows) for rows in page.tables] == [8, 5]
     for word in text.replace("Note: ", "").split("\n\n", 1)[1].replace("─", " ").split():
         assert word in page.text
     assert "<script" not in html and "url(" not in html and "@import" not in html
@@ -96,6 +99,48 @@ def test_what_the_run_wrote_is_text_and_not_markup(write_run, metrics, without_d
     assert growth["growth/reason"] in page.text
     assert "activation: '</pre><script>'" in page.text
     assert "<level>" in page.text
+
+
+def evaluated(metrics: list[dict]) -> list[dict]:
+    """The lines with an evaluation of two tasks after steps 240 and 800, and one that failed after step 400."""
+    scores = {240: 0.6112, 800: 0.7034}
+    found = []
+    for line in metrics:
+        found.append(line)
+        step, words = line["iteration_step"], {key: line[key] for key in line if key.startswith("consumed_")}
+        if "lm_loss" in line and step in scores:
+            task = {
+                "eval/blimp": scores[step],
+                "eval/blimp/stderr": 0.012,
+                "eval/blimp/items": 670,
+                "eval/blimp/ties": 0.0,
+            }
+            found.append({"iteration_step": step, **words, **task, "eval/blimp/islands": 0.51, "eval/seconds": 3.0})
+        if step == 400:
+            found.append({"iteration_step": step, **words, "eval/failed": "no memory", "eval/seconds": 0.1})
+    return found
+
+
+def test_live_evaluations_and_the_course_of_training_are_shown(write_run, metrics, without_drawing):
+    folder = write_run(evaluated(metrics), {"trigram": 3.6})
+    text = write_report(folder, width=1000)
+    assert "left out" not in text and "resumed" not in text
+    page = Page((folder / "report.html").read_text(encoding="utf-8")).text
+    for shown in (text, page):
+        for figure in ("61.12", "70.34", "1.20", "51.00", "step 240", "step 800", "blimp/islands"):
+            assert figure in shown
+        for figure in ("1.00e-03", "0.800", "5.2k", "0:10:32"):
+            assert figure in shown
+    assert "The evaluation after step 400 failed: no memory." in text
+    without = RunRecord.open(write_run(metrics, {"trigram": 3.6}))
+    assert RunRecord.open(write_run(evaluated(metrics), {"trigram": 3.6})).stages == without.stages
+
+
+def test_an_evaluation_that_a_resumed_run_made_again_counts_once(write_run, metrics):
+    lines = evaluated(metrics)
+    place = next(number for number, line in enumerate(lines) if "eval/blimp" in line)
+    record = RunRecord.open(write_run([*lines[: place + 1], lines[place], *lines[place + 1 :]]))
+    assert [line["iteration_step"] for line in record.evaluations] == [240, 400, 800]
 
 
 @pytest.mark.parametrize("kind", ["no growth", "no validation", "one step", "diverged", "half a line"])

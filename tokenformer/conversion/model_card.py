@@ -56,7 +56,7 @@ def _usage(model_type: str) -> str:
         "```python\n"
         "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
         f'model = AutoModelForCausalLM.from_pretrained("PATH"{trust})\n'
-        'tokenizer = AutoTokenizer.from_pretrained("PATH")\n'
+        'tokenizer = AutoTokenizer.from_pretrained("PATH", trust_remote_code=False)\n'
         "```\n\n"
         "It loads with transformers 4.51.3 to 5. The tokenizer adds no tokens to a text; in training each text "
         "followed the `eos_token` of another."

@@ -84,7 +84,7 @@ class Scoring:
     """All texts of some tasks as requests to a model, and what the answers are worth.
 
     Raises, when made:
-        UserError: a text is empty or longer than the model reads.
+        UserError: a text is empty.
     """
 
     def __init__(self, tasks: Sequence[LoadedTask], encoder: TextEncoder, max_length: int | None):

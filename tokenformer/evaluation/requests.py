@@ -36,18 +36,18 @@ class Request:
 
 
 def truncated_request(context: Sequence[int], continuation: Sequence[int], max_length: int | None) -> Request:
-    """Context and continuation, cut at the left to the `max_length` tokens that a model reads.
+    """Context and continuation, cut at the left to what a model of `max_length` tokens reads.
+
+    The last `max_length` tokens are scored at most, each after those before it that are left.
 
     Raises:
-        UserError: the continuation alone is longer, or one of the two is empty.
+        UserError: one of the two is empty.
     """
     if not context or not continuation:
         raise UserError("a continuation of no tokens, or without a context, has no probability: the text is empty")
-    if max_length is not None and len(continuation) > max_length:
-        raise UserError(f"a text of {len(continuation)} tokens is longer than the {max_length} that the model reads")
     tokens = (*context, *continuation)
     kept = tokens if max_length is None else tokens[-(max_length + 1) :]
-    return Request(kept, len(continuation), len(tokens) - len(kept))
+    return Request(kept, min(len(continuation), len(kept) - 1), len(tokens) - len(kept))
 
 
 def encoded_requests(
@@ -59,7 +59,7 @@ def encoded_requests(
     With one, both are encoded together, and spaces at the context's end belong to the continuation.
 
     Raises:
-        UserError: a text is empty, or longer than the model reads.
+        UserError: a text is empty.
     """
     moved = [_with_spaces_moved(context, continuation) for context, continuation in texts]
     alone = [index for index, (context, _) in enumerate(moved) if not context]

@@ -6,7 +6,15 @@ import base64
 from collections.abc import Iterable
 from html import escape
 
-from tokenformer.reports.tables import Table, footnotes, growth_sentence, stage_table, verdict
+from tokenformer.reports.tables import (
+    Table,
+    course_table,
+    evaluation_table,
+    footnotes,
+    growth_sentence,
+    stage_table,
+    verdict,
+)
 from tokenformer.run_folder.record import RunRecord
 
 STYLE = """
@@ -41,6 +49,7 @@ _PICTURE = (
 
 def page(record: RunRecord, light_picture: bytes, dark_picture: bytes) -> str:
     """The page of a run; the pictures are PNG files for a light and for a dark background."""
+    evaluations = evaluation_table(record)
     sections = [
         f"<h1>{escape(record.name)}</h1>",
         f'<p class="verdict">{escape(verdict(record))}</p>',
@@ -49,6 +58,10 @@ def page(record: RunRecord, light_picture: bytes, dark_picture: bytes) -> str:
         "<p><small>Words, tokens and training FLOPs are totals since the start of the run. Loss is held-out loss in "
         "nats per token.</small></p>",
         _table(stage_table(record)),
+        "<h2>Course of the training</h2>",
+        _table(course_table(record)),
+        evaluations and "<h2>Live evaluations</h2><p><small>Accuracy and its standard error, percent.</small></p>",
+        evaluations and _table(evaluations),
         _bullets([growth_sentence(event) for event in record.growth_events], "<h2>Growth</h2>", "growth"),
         _bullets(footnotes(record), "<h2>Notes</h2>", "footnotes"),
         "<h2>Configuration</h2>",

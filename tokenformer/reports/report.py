@@ -7,7 +7,15 @@ from pathlib import Path
 from tokenformer.files import write_atomically
 from tokenformer.reports.page import page
 from tokenformer.reports.plots import DARK, LIGHT, loss_picture
-from tokenformer.reports.tables import footnotes, growth_sentence, stage_table, to_text, verdict
+from tokenformer.reports.tables import (
+    course_table,
+    evaluation_table,
+    footnotes,
+    growth_sentence,
+    stage_table,
+    to_text,
+    verdict,
+)
 from tokenformer.run_folder.record import RunRecord
 
 PICTURE_FILE = "loss.png"
@@ -32,10 +40,13 @@ def write_report(run_folder: Path, width: int | None = None) -> str:
 
 def report_text(record: RunRecord, width: int | None = None) -> str:
     """The report as text; only the table keeps to `width`, sentences are left for the terminal to wrap."""
+    evaluations = evaluation_table(record)
     paragraphs = [
         "Loss: held-out, nats per token. Words, tokens and training FLOPs: since the start of the run.",
         to_text(stage_table(record), width),
         verdict(record),
+        to_text(course_table(record), width),
+        evaluations and f"Accuracy of live evaluations, percent.\n\n{to_text(evaluations, width)}",
         "\n".join(growth_sentence(event) for event in record.growth_events),
         "\n".join(f"Note: {note}" for note in footnotes(record)),
     ]

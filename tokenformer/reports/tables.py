@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from tokenformer.console import side_by_side
-from tokenformer.run_folder.record import GrowthEvent, HeldOut, RunRecord
+from tokenformer.console import short_number, side_by_side
+from tokenformer.run_folder.record import GrowthEvent, HeldOut, Line, RunRecord
 
 MISSING = "–"
+
+EVALUATION_DETAILS = ("/items", "/ties", "/stderr")
+"""Ends of keys of an evaluation that are no score."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,52 @@ def stage_table(record: RunRecord) -> Table:
             *(_held_out_group(level, [row and row.by_level.get(level) for row in held_out]) for level in record.levels),
         ),
     )
+
+
+def course_table(record: RunRecord) -> Table:
+    """A row for each stage: how the training went, at the stage's last step."""
+    rows = [
+        (
+            scientific(stage.learning_rate),
+            decimals(stage.gradient_norm),
+            MISSING if stage.tokens_per_second is None else short_number(stage.tokens_per_second),
+            duration(stage.seconds),
+        )
+        for stage in record.stages
+    ]
+    columns = ("learning rate", "gradient norm", "tokens/s", "time since the start")
+    return Table(
+        tuple(f"stage {stage.number}" for stage in record.stages), (ColumnGroup("course", columns, tuple(rows)),)
+    )
+
+
+def evaluation_table(record: RunRecord) -> Table | None:
+    """A row for each task, and a group of columns for each live evaluation, in percent; None without any."""
+    lines = [line for line in record.evaluations if _tasks_of(line)]
+    names = tuple(dict.fromkeys(task for line in lines for task in _tasks_of(line)))
+    if not names:
+        return None
+    groups = (
+        ColumnGroup(f"step {count(line['iteration_step'])}", ("accuracy", "stderr"), tuple(_scores_of(line, names)))
+        for line in lines
+    )
+    return Table(names, tuple(groups))
+
+
+def _tasks_of(line: Line) -> list[str]:
+    """Tasks of ours and their groups, as "TASK" and "TASK/GROUP"."""
+    names = (key.removeprefix("eval/") for key in line if key.startswith("eval/"))
+    return [name for name in names if name not in ("seconds", "failed") and not name.endswith(EVALUATION_DETAILS)]
+
+
+def _scores_of(line: Line, names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for name in names:
+        accuracy, error = line.get(f"eval/{name}"), line.get(f"eval/{name}/stderr")
+        yield _percent(accuracy), "" if error is None else _percent(error)
+
+
+def _percent(share: float | None) -> str:
+    return MISSING if share is None else f"{100 * share:.2f}"
 
 
 def _held_out_group(heading: str, rows: list[tuple[float | None, float | None] | None]) -> ColumnGroup:
@@ -104,7 +154,12 @@ def footnotes(record: RunRecord) -> list[str]:
         for stage in record.stages
         if stage.held_out_step not in (None, stage.last_step)
     ]
-    return [*reading_sentences(record), *measured_earlier, *record.notes]
+    failed = [
+        f"The evaluation after step {count(line['iteration_step'])} failed: {line['eval/failed']}."
+        for line in record.evaluations
+        if "eval/failed" in line
+    ]
+    return [*reading_sentences(record), *measured_earlier, *failed, *record.notes]
 
 
 def reading_sentences(record: RunRecord) -> list[str]:
@@ -127,6 +182,14 @@ def count(value: float | None) -> str:
 
 def scientific(value: float | None) -> str:
     return MISSING if value is None else f"{value:.2e}".replace("e+", "e")
+
+
+def duration(seconds: float | None) -> str:
+    """Hours, minutes and seconds."""
+    if seconds is None:
+        return MISSING
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
 
 
 def decimals(value: float | None) -> str:

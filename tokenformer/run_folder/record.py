@@ -4,10 +4,10 @@ A run's folder holds `config.yaml` (the resolved configuration), `metrics.jsonl`
 `stages.json` (the stages as planned before training), `reading.json` (what the plan reads, in words) and
 `baselines.json` (n-gram models on the same held-out text). The last three may be missing.
 
-A line of `metrics.jsonl` has an `iteration_step` and is one of three kinds. A *step* is numbered from 1 and has
+A line of `metrics.jsonl` has an `iteration_step` and is one of four kinds. A *step* is numbered from 1 and has
 `consumed_tokens` and, where the writing process knows it, `lm_loss`. A *growth event* has `growth/event`. A
 *validation* has `val/loss`; most stand in the line of a step, but the one before the first step and those before growth
-(with `growth/stage_ends`) are lines of their own.
+(with `growth/stage_ends`) are lines of their own. A live *evaluation* is a line with `eval/` keys.
 Losses are in nats per token; `training_flops`, `consumed_tokens` and `consumed_words` are totals since the start of
 the run.
 """
@@ -18,6 +18,7 @@ import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import yaml
@@ -100,6 +101,8 @@ class Stage:
 
     `number` counts from 1. `words`, `tokens` and `training_flops` are totals since the start of the run at the stage's
     last step. `held_out` is the last validation of the stage, made at `held_out_step`; both are None without one.
+    `learning_rate`, `gradient_norm` and `seconds` (since the start of the run) are of its last training step,
+    `tokens_per_second` is the median of its steps.
     """
 
     number: int
@@ -110,6 +113,10 @@ class Stage:
     training_flops: float | None
     held_out: HeldOut | None
     held_out_step: int | None
+    learning_rate: float | None = None
+    gradient_norm: float | None = None
+    tokens_per_second: float | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -180,6 +187,11 @@ class RunRecord:
         return [line for line in self.lines if "val/loss" in line]
 
     @cached_property
+    def evaluations(self) -> list[Line]:
+        """The lines of live evaluations; `eval/failed` says why one failed, `eval/TASK` is an accuracy."""
+        return [line for line in self.lines if _is_evaluation(line)]
+
+    @cached_property
     def growth_events(self) -> list[GrowthEvent]:
         return [
             GrowthEvent(line["growth/event"], line["iteration_step"], line) for line in self.lines if _is_growth(line)
@@ -211,8 +223,12 @@ class RunRecord:
 
 
 def _is_step(line: Line) -> bool:
-    is_other = _is_growth(line) or "growth/stage_ends" in line
+    is_other = _is_growth(line) or "growth/stage_ends" in line or _is_evaluation(line)
     return not is_other and line["iteration_step"] > 0 and ("lm_loss" in line or "consumed_tokens" in line)
+
+
+def _is_evaluation(line: Line) -> bool:
+    return any(key.startswith("eval/") for key in line)
 
 
 def _is_growth(line: Line) -> bool:
@@ -223,6 +239,9 @@ def _stage(number: int, lines: list[Line], parameters: int | None) -> Stage:
     last = lines[-1]
     sizes = [line["growth/parameters"] for line in lines if "growth/parameters" in line]
     validations = [line for line in lines if "val/loss" in line]
+    steps = [line for line in lines if _is_step(line)]
+    speeds = [line["tokens_per_sec"] for line in steps if line.get("tokens_per_sec") is not None]
+    last_step = steps[-1] if steps else {}
     return Stage(
         number=number,
         parameters=sizes[-1] if sizes else parameters,
@@ -232,6 +251,10 @@ def _stage(number: int, lines: list[Line], parameters: int | None) -> Stage:
         training_flops=last.get("training_flops"),
         held_out=HeldOut.from_line(validations[-1]) if validations else None,
         held_out_step=validations[-1]["iteration_step"] if validations else None,
+        learning_rate=last_step.get("lr"),
+        gradient_norm=last_step.get("grad_norm"),
+        tokens_per_second=median(speeds) if speeds else None,
+        seconds=last_step.get("elapsed_seconds"),
     )
 
 
@@ -275,7 +298,8 @@ def _first_superseded(kept: list[Line], line: Line) -> int:
         is_later = earlier["iteration_step"] > line["iteration_step"]
         is_same_step = _is_step(earlier) and _is_step(line)
         is_same_growth = _is_growth(line) and earlier.get("growth/event") == line["growth/event"]
-        if is_later or is_same_step or is_same_growth:
+        is_same_evaluation = _is_evaluation(earlier) and _is_evaluation(line)
+        if is_later or is_same_step or is_same_growth or is_same_evaluation:
             first = index
     return first
 

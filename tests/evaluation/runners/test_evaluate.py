@@ -142,3 +142,27 @@ def test_a_checkpoint_outside_of_a_run_needs_a_tokenizer(checkpoint, task_files,
     task = str(task_files / "pairs.yaml")
     assert main(["eval", str(checkpoint), "--tasks", task, "--data", str(task_files)]) == 2
     assert "give --tokenizer" in capsys.readouterr().err
+
+
+def test_a_task_that_fails_leaves_the_others_scored(model_folder, task_files, tmp_path, capsys):
+    lines = [{"good": "a " * 500, "bad": "b " * 500}, {"good": "the cat", "bad": "cat the"}]
+    (task_files / "long.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    for name, file in (("long", "long.jsonl"), ("absent", "absent.jsonl")):
+        task = {
+            "task": name,
+            "description": "made",
+            "version": 1,
+            "data": {"file": file},
+            "pairs": {"good": "good", "bad": "bad"},
+        }
+        (task_files / f"{name}.yaml").write_text(json.dumps(task), encoding="utf-8")
+    output = tmp_path / "scores.json"
+    tasks = [str(task_files / f"{name}.yaml") for name in ("absent", "long")]
+    words = ["eval", str(model_folder), "--data", str(task_files), "--output", str(output), "--tasks"]
+    assert main([*words, *tasks]) == 0
+    found = json.loads(output.read_text(encoding="utf-8"))
+    assert found["tasks"]["long"]["n"] == 2 and found["truncated_texts"] == 2
+    assert "absent.jsonl, which is not there" in found["failures"]["absent"]
+    printed = capsys.readouterr().out
+    assert "NOT SCORED absent: " in printed and "2 texts are longer than the model reads" in printed
+    assert main([*words, tasks[0]]) == 2

@@ -4,18 +4,20 @@ import datetime
 import importlib.metadata
 import json
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import tokenformer
-from tokenformer.console import table
+from tokenformer.console import progress_steps, table
 from tokenformer.errors import UserError
 from tokenformer.evaluation.networks import log_probabilities
 from tokenformer.evaluation.outcomes import Scoring, TaskScore
 from tokenformer.evaluation.runners.opened_model import OpenedModel, opened_model
 from tokenformer.evaluation.runners.options import EvaluationOptions
-from tokenformer.evaluation.task_data import data_folder, load_task
+from tokenformer.evaluation.task_data import LoadedTask, data_folder, load_task
 from tokenformer.evaluation.task_files import find_tasks, is_known
 from tokenformer.files import write_atomically
 
@@ -26,11 +28,12 @@ def evaluate(options: EvaluationOptions) -> dict[str, Any]:
     """Scores a model.
 
     Returns:
-        What `write_results` writes: how it was measured, `tasks` with the scores of ours, and `lm_eval` with what
-        lm-eval says of its own.
+        What `write_results` writes: how it was measured, `tasks` with the scores of ours, `lm_eval` with what lm-eval
+        says of its own, and `failures` with the reason why a task could not be scored.
 
     Raises:
-        UserError: whatever the user can set right; tasks are looked up and read before the model is.
+        UserError: whatever the user can set right; tasks are looked up and read before the model is. A single task that
+            fails does not raise, unless all do.
     """
     if not options.tasks:
         raise UserError("there is no task: name at least one of ours or of lm-eval")
@@ -41,23 +44,60 @@ def evaluate(options: EvaluationOptions) -> dict[str, Any]:
 
         check_other_tasks(theirs, options.task_folder)
     folder = data_folder(options.data)
-    tasks = [load_task(task, folder, options.fast) for task in find_tasks(ours)] if ours else []
+    failures: dict[str, str] = {}
+    tasks = []
+    for task in find_tasks(ours) if ours else []:
+        with noted(failures, task.task):
+            tasks.append(load_task(task, folder, options.fast))
+    if failures and not tasks and not theirs:
+        raise UserError("; ".join(failures.values()))
     started = time.monotonic()
-    with opened_model(options.source) as model:
+    with opened_model(options.source) as model, progress_steps() as step:
         results = _description(options, model)
-        if tasks:
-            scoring = Scoring(tasks, model.encoder, model.network.max_length)
-            found, _ = log_probabilities(model.network, scoring.requests, options.batch_size)
-            results["truncated_texts"] = scoring.truncated
-            results["tasks"] = {score.task: _as_json(score) for score in scoring.scores(found)}
-        if theirs:
-            from tokenformer.evaluation.runners.lm_eval_tasks import evaluate_other_tasks
+        results |= {"truncated_texts": 0, "tasks": {}, "lm_eval": {}}
+        for loaded in tasks:
+            with noted(failures, loaded.task.task):
+                _score_task(model, loaded, options, results, step)
+        for name in theirs:
+            from tokenformer.evaluation.runners.lm_eval_tasks import evaluate_other_task
 
-            results["lm_eval"] = evaluate_other_tasks(
-                model, theirs, options.batch_size, options.fast, options.task_folder
-            )
+            step(f"scoring {name} by lm-eval")
+            with noted(failures, name):
+                results["lm_eval"] |= evaluate_other_task(
+                    model, name, options.batch_size, options.fast, options.task_folder
+                )
+    if not results["tasks"] and not results["lm_eval"]:
+        raise UserError("; ".join(failures.values()))
+    results["failures"] = failures
     results["seconds"] = time.monotonic() - started
     return results
+
+
+@contextmanager
+def noted(failures: dict[str, str], task: str) -> Iterator[None]:
+    """A failure of one task is written down, and the others are scored."""
+    try:
+        yield
+    except Exception as error:  # whatever a task's data, lm-eval or the model raises
+        failures[task] = str(error) if isinstance(error, UserError) else f"{task}: {type(error).__name__}: {error}"
+
+
+def _score_task(
+    model: OpenedModel, loaded: LoadedTask, options: EvaluationOptions, results: dict[str, Any], step: Callable
+) -> None:
+    """Adds the score of a task to `results`."""
+    scoring = Scoring([loaded], model.encoder, model.network.max_length)
+    advance, done = step(f"scoring {loaded.task.task}", total=len(scoring.requests)), 0
+
+    def progress(share: float) -> None:
+        nonlocal done
+        now = round(share * len(scoring.requests))
+        advance(now - done)
+        done = now
+
+    found, _ = log_probabilities(model.network, scoring.requests, options.batch_size, progress=progress)
+    results["truncated_texts"] += scoring.truncated
+    results["tasks"] |= {score.task: _as_json(score) for score in scoring.scores(found)}
 
 
 def _description(options: EvaluationOptions, model: OpenedModel) -> dict[str, Any]:
@@ -125,6 +165,7 @@ def results_table(results: dict[str, Any]) -> str:
     lines.append(", ".join(f"{package} {version}" for package, version in versions.items()))
     if results.get("truncated_texts"):
         lines.append(f"{results['truncated_texts']} texts are longer than the model reads and were cut at the left")
+    lines += [f"NOT SCORED {name}: {reason}" for name, reason in results.get("failures", {}).items()]
     return "\n".join(lines)
 
 

@@ -43,23 +43,24 @@ def check_other_tasks(tasks: Sequence[str], folder: Path | None) -> None:
         )
 
 
-def evaluate_other_tasks(
-    model: OpenedModel, tasks: Sequence[str], batch_size: int | None, fast: bool, folder: Path | None
+def evaluate_other_task(
+    model: OpenedModel, task: str, batch_size: int | None, fast: bool, folder: Path | None
 ) -> dict[str, dict[str, Any]]:
     """By task and group: `version`, `n`, and `metrics`, each a value and its standard error, as lm-eval computes them.
 
     Args:
+        task: one of lm-eval's, or a group.
         fast: a fixed tenth of the items of each task, subtasks of a group one by one.
     """
     from lm_eval import simple_evaluate
 
     from tokenformer.evaluation.runners.lm_eval_model import TokenformerLM
 
-    manager = _task_manager(tasks, folder)
-    samples = _fast_samples(manager.load(_names(tasks))["tasks"]) if fast else None
+    manager, names = _task_manager([task], folder), _names([task])
+    samples = _fast_samples(manager.load(names)["tasks"]) if fast else None
     found = simple_evaluate(
         model=TokenformerLM(model, batch_size=batch_size),
-        tasks=_names(tasks),
+        tasks=names,
         task_manager=manager,
         samples=samples,
         log_samples=False,

@@ -1,11 +1,8 @@
 """Any model that a user may name, opened for scoring: a Nanotron checkpoint, an export, or any Hugging Face model."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +16,9 @@ from tokenformer.evaluation.requests import TextEncoder
 from tokenformer.evaluation.runners.options import ModelSource
 from tokenformer.trainer.checkpoint.loaded_model import loaded_model, tokenizer_of
 from tokenformer.trainer.checkpoint.stored import MODEL_CONFIG, StoredCheckpoint
+
+OUR_MODEL_TYPE = "tokenformer"
+"""What config.json of an export says."""
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -86,19 +86,23 @@ def _opened_checkpoint(source: ModelSource) -> Iterator[OpenedModel]:
 
 def _opened_hugging_face(source: ModelSource) -> OpenedModel:
     try:
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers import AutoTokenizer
     except ImportError as error:
         raise UserError("a Hugging Face model needs pip install tokenformer[eval]") from error
     if source.tokenizer and not Path(source.tokenizer).is_dir():
         raise UserError(f"the tokenizer {source.tokenizer} is no folder; give one with a tokenizer.json")
     device = choose_device(source.device)
-    trusted = source.trust_remote_code or brings_our_code(Path(source.model))
-    settings: dict[str, Any] = {"trust_remote_code": trusted}
-    if source.revision is not None:
-        settings["revision"] = source.revision
+    trusted = source.trust_remote_code
+    if not trusted and (Path(source.model) / "custom_generate").exists():
+        raise UserError(f"{source.model} brings code, custom_generate; --trust-remote-code lets it run")
+    revision = {} if source.revision is None else {"revision": source.revision}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source.tokenizer or source.model, **settings)
-        model = AutoModelForCausalLM.from_pretrained(source.model, **settings)
+        # Code of another folder than the model's is never run.
+        code = trusted and source.tokenizer is None
+        tokenizer = AutoTokenizer.from_pretrained(
+            source.tokenizer or source.model, trust_remote_code=code, **({} if source.tokenizer else revision)
+        )
+        model = _model_class(source, revision).from_pretrained(source.model, trust_remote_code=trusted, **revision)
     except (OSError, ValueError, KeyError, ImportError) as error:
         hint = ""
         if not trusted and "trust_remote_code" in str(error):
@@ -118,20 +122,16 @@ def _opened_hugging_face(source: ModelSource) -> OpenedModel:
     )
 
 
-def brings_our_code(folder: Path) -> bool:
-    """Whether all the Python code of a model's folder is what an export of this version of the package brings along."""
-    config = folder / "config.json"
-    modules = list(folder.glob("*.py"))
-    if not modules or not config.is_file():
-        return False
-    ours = files("tokenformer.hf")
-    # "OWNER/REPOSITORY--module.Class" is code that is not in the folder.
-    is_local = "--" not in json.dumps(json.loads(config.read_text(encoding="utf-8")).get("auto_map", {}))
-    return is_local and all(_same_file(module, ours / module.name) for module in modules)
+def _model_class(source: ModelSource, revision: dict[str, str]) -> Any:
+    """Our installed class for an export, whatever code lies beside it, unless the user trusts that code."""
+    from transformers import AutoModelForCausalLM, PretrainedConfig
 
+    settings, _ = PretrainedConfig.get_config_dict(source.model, **revision)
+    if settings.get("model_type") != OUR_MODEL_TYPE or source.trust_remote_code:
+        return AutoModelForCausalLM
+    from tokenformer.hf.modeling_tokenformer import TokenformerForCausalLM
 
-def _same_file(path: Path, other: Traversable) -> bool:
-    return other.is_file() and path.read_bytes() == other.read_bytes()
+    return TokenformerForCausalLM
 
 
 def _encode(tokenizer: Any, **settings: Any) -> Callable[[list[str]], list[list[int]]]:
