@@ -20,7 +20,8 @@ def stand_in_measure(monkeypatch):
     scoring = ModuleType("tokenformer.complexity.scoring")
     scoring.characters_per_word = characters_per_word
     scorer = SimpleNamespace(on=lambda documents: characters_per_word(documents.texts))
-    scoring.find_measure = lambda name: SimpleNamespace(fit=lambda texts, language: scorer)
+    measure = SimpleNamespace(fit=lambda texts, language: scorer, check_language=lambda language: None)
+    scoring.find_measure = {"surprisal": measure}.__getitem__
     scoring.scorer = scorer
     scoring.default_measure = lambda language: "surprisal"
     monkeypatch.setitem(sys.modules, "tokenformer.complexity.scoring", scoring)

@@ -23,6 +23,7 @@ def options_for(folder: Path, output: Path, **changes) -> PrepareOptions:
         **{
             "inputs": [InputSource(folder)],
             "unit": "paragraph",
+            "language": "en",
             "output": output,
             "vocabulary_size": 300,
             "validation_share": 0.2,

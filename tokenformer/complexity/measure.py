@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tokenformer.complexity.text.documents import Documents, analysed, text_batches
+from tokenformer.complexity.text.language import ARTIFICIAL, known_language
 from tokenformer.complexity.text.words import normalise
 from tokenformer.config.building import build
 from tokenformer.config.registry import Registry
@@ -18,9 +19,6 @@ Learn = Callable[[Iterable[str], str, Any], ScoreFunction]
 
 NATURAL = "natural"
 """In `Measure.languages`: every language that people speak."""
-
-ARTIFICIAL = ("code", "formal")
-"""Languages that nobody speaks: programs, and strings of formal languages."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,8 @@ class Measure:
         `train_texts` may be read several times, or not at all: a list, or what reads them anew (no generator).
         Raises UserError where the measure does not hold for the language, and for unknown or invalid parameters.
         """
-        self._check_language(language)
+        language = known_language(language)
+        self.check_language(language)
         settings = build(parameters, self.parameters, "", f"measure '{self.name}'")
         refuse_single_string(train_texts)
         return Scorer(self.learn(NormalisedTexts(train_texts), language, settings))
@@ -96,7 +95,8 @@ class Measure:
         """Scores float64[n] of n texts; a measure that has to be fitted is fitted on these texts."""
         return self.fit(texts, language)(texts)
 
-    def _check_language(self, language: str) -> None:
+    def check_language(self, language: str) -> None:
+        """Raises UserError, with the measures that do, where the measure does not hold for `language`, a code."""
         if self.holds_for(language):
             return
         alternatives = [other.name for other in MEASURES.values() if other.holds_for(language)]

@@ -17,7 +17,7 @@ from tokenformer.complexity.measures.readability import COLEMAN_LIAU, FLESCH_KIN
 from tokenformer.complexity.measures.regressor import REGRESSOR
 from tokenformer.complexity.measures.structure import LONGEST_SENTENCE, SENTENCE_LENGTH, WORD_LENGTH
 from tokenformer.complexity.measures.surprisal import SURPRISAL, VOCABULARY_SURPRISAL
-from tokenformer.complexity.text.language import AUTOMATIC, certain_language
+from tokenformer.complexity.text.language import AUTOMATIC, DETECTED, certain_language, known_language
 
 MEASURES.enter(
     ENSEMBLE,
@@ -50,10 +50,11 @@ def default_measure(language: str) -> str:
     return NESTING_DEPTH.name if language in ARTIFICIAL else ENSEMBLE.name
 
 
-def score(texts: Iterable[str], language: str = "en", measure: str | None = None, **parameters: Any) -> np.ndarray:
+def score(texts: Iterable[str], language: str = AUTOMATIC, measure: str | None = None, **parameters: Any) -> np.ndarray:
     """Complexity float64[n] of n texts, in the unit of the measure; harder is higher.
 
-    language: "en", "sv", another code, "code" or "formal"; "auto" finds out which (`detect_language`).
+    language: a code or a name, such as "sv", "Swedish" or "svenska"; "code" or "formal"; "auto" finds out which
+    (`detect_language`), and what it found is logged.
     measure: a key of `MEASURES`; None is `ensemble` (surprisal and sentence length, standardised), and `nesting_depth`
     for code and formal languages. For English and Swedish every score is of its text alone. In other languages
     `surprisal` and `ensemble` are fitted on these very texts: they compare them with one another, want a good number of
@@ -64,8 +65,9 @@ def score(texts: Iterable[str], language: str = "en", measure: str | None = None
     language that cannot be told; MissingExtraError where a package is missing.
     """
     texts = texts if isinstance(texts, str) else list(texts)
+    language = known_language(language)
     if language == AUTOMATIC:
-        language = certain_language(texts)
+        language = certain_language(texts) if texts else DETECTED[0]
     return find_measure(default_measure(language) if measure is None else measure).fit(texts, language, **parameters)(
         texts
     )

@@ -65,7 +65,7 @@ class PreparedCorpus:
     end_of_document_id: int
     language: str
     measure: str
-    """Name of the complexity measure, a key of `tokenformer.curriculum.MEASURES`."""
+    """A key of `tokenformer.complexity.MEASURES`, or "percentile" where sources differ (`tokenformer.data.kinds`)."""
     measure_unit: str
     sources: list[str]
     weights: list[float]

@@ -106,6 +106,7 @@ def report_text(report: Mapping) -> str:
         "",
         f"Complexity: {complexity['measure']} in {complexity['unit']} (language {complexity['language']}), "
         "percentiles over documents",
+        *_kind_lines(complexity["sources"]),
         table(
             ("source", "split", *(f"{percent} %" for percent in QUANTILES)),
             [_complexity_row(name, split, part) for name, part in parts.items() for split in report["total"]],
@@ -127,6 +128,19 @@ def report_text(report: Mapping) -> str:
     for name, reading in report["reading"].items():
         lines += ["", f"Read from the {name}:", *(f"  {line}" for line in reading["lines"])]
     return "\n".join(lines) + "\n"
+
+
+def _kind_lines(sources: Mapping[str, Mapping]) -> list[str]:
+    """A line for each kind of text, with its sources; the confidence is that of the least sure of them."""
+    by_kind: dict[tuple[str, str], list[str]] = {}
+    for source, kind in sources.items():
+        by_kind.setdefault((kind["language"], kind["measure"]), []).append(source)
+    lines = []
+    for (language, measure), names in by_kind.items():
+        found = [sources[name]["confidence"] for name in names if sources[name]["confidence"] is not None]
+        how = f"found out with confidence {min(found):.2f}" if found else "given"
+        lines.append(f"language {language} ({how}), measure {measure}: {', '.join(names)}")
+    return lines
 
 
 def _size_row(name: str, split: str, part: Mapping) -> tuple[str, ...]:

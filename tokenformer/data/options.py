@@ -18,7 +18,8 @@ class PrepareOptions:
     """What to prepare, and how."""
 
     inputs: Sequence[InputSource]
-    """Files and folders to read: .txt, .train, .jsonl and .parquet, each also with .gz. A weight may follow after =."""
+    """Files and folders to read: .txt, .train, .jsonl and .parquet, each also with .gz. PATH=WEIGHT gives a weight,
+    NAME=PATH makes one source of all files of a folder."""
     output: Path
     """Folder for the prepared corpus."""
     unit: Unit = "passage"
@@ -27,10 +28,12 @@ class PrepareOptions:
     """A passage has about so many words."""
     text_field: str = "text"
     """Field of .jsonl and column of .parquet that holds the text."""
-    language: str = "en"
-    """Language of the text: en, sv, another code, or code or formal."""
+    language: str = "auto"
+    """Language of the text: a code or a name, code or formal. "auto" finds it out for each source, and
+    "auto,dyck=formal" gives that of the source dyck."""
     measure: str | None = None
-    """Complexity measure, see docs/complexity.md. Without it: ensemble, or nesting_depth for code and formal."""
+    """Complexity measure, see docs/complexity.md. Without it: ensemble, or nesting_depth for code and formal.
+    "surprisal,dyck=nesting_depth" gives that of the source dyck."""
     measure_parameters: Mapping[str, Any] = field(default_factory=dict)
     """Parameters of the measure, such as the model of `perplexity`."""
     tokenizer: Path | None = None

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import get_args
 
@@ -12,11 +12,21 @@ import numpy as np
 from tokenformer.console import progress_steps
 from tokenformer.data.corpus import MANIFEST_FILE, SPLITS, TOKENIZER_FOLDER, write_manifest
 from tokenformer.data.corpus_report import LEAKED, REPEATED, report_dict, report_text
-from tokenformer.data.corpus_scoring import CorpusScoring, MeasureColumns, available_processes, check_processes
+from tokenformer.data.corpus_scoring import available_processes, check_processes
 from tokenformer.data.encoding import EncodedSplit, encode_split
+from tokenformer.data.kinds import (
+    PERCENTILE,
+    PERCENTILE_UNIT,
+    SEVERAL,
+    SourceKind,
+    Split,
+    check_kinds,
+    find_kinds,
+    score_by_kind,
+)
 from tokenformer.data.options import PrepareOptions, is_held_out, text_key
 from tokenformer.data.reading import InputSource, ReadingReport, Unit, read_documents
-from tokenformer.data.source_files import list_source_files
+from tokenformer.data.source_files import SourceFile, list_source_files
 from tokenformer.data.tokenizer import Tokenizer, check_vocabulary_size, load_tokenizer, train_tokenizer
 from tokenformer.errors import UserError
 from tokenformer.files import folder_built_beside, refuse_to_replace, write_atomically
@@ -64,16 +74,21 @@ def prepare_corpus(options: PrepareOptions) -> dict:
 
     Raises UserError for options that do not hold, inputs that cannot be read, and an output that exists.
     """
-    from tokenformer.complexity.scoring import default_measure
-
-    processes = options.processes
-    if processes is None:
-        processes = 1 if options.measure_parameters else available_processes()
-    options = replace(options, measure=options.measure or default_measure(options.language), processes=processes)
+    if options.processes is None:
+        options = replace(options, processes=1 if options.measure_parameters else available_processes())
     _check_options(options)
     with folder_built_beside(options.output) as folder, progress_steps() as step:
         reading = _read(options, step)
-        complexity = _score(options, reading, step)
+        kinds = _find_kinds(options, reading, step)
+        splits = {name: Split(part.texts, part.sources) for name, part in reading.splits.items()}
+        complexity = score_by_kind(
+            splits,
+            [found.kind for found in kinds.values()],
+            options.measure_parameters,
+            _score_folder(options),
+            options.processes,
+            step,
+        )
         tokenizer = _get_tokenizer(options, reading.splits["train"].texts, folder / TOKENIZER_FOLDER, step)
         encoded = {}
         for split in SPLITS:
@@ -82,10 +97,10 @@ def prepare_corpus(options: PrepareOptions) -> dict:
             encoded[split] = encode_split(
                 texts.texts, texts.sources, complexity[split], tokenizer, folder / split, advance
             )
-        report = _report(options, reading, tokenizer, encoded)
+        report = _report(options, reading, kinds, tokenizer, encoded)
         write_atomically(folder / "report.json", json.dumps(report, ensure_ascii=False, indent=2) + "\n")
         write_atomically(folder / "report.txt", report_text(report))
-        write_manifest(folder, _manifest(options, reading, tokenizer, encoded))
+        write_manifest(folder, _manifest(options, reading, kinds, tokenizer, encoded))
     shutil.rmtree(_score_folder(options), ignore_errors=True)
     return report
 
@@ -112,8 +127,13 @@ def _check_options(options: PrepareOptions) -> None:
         check_vocabulary_size(options.vocabulary_size)
     else:
         load_tokenizer(options.tokenizer)
-    _measure_unit(options.measure)
     _check_output(options)
+    sources = [file.source for files in (options.inputs, options.validation_inputs) for file in _files(files)]
+    check_kinds(options.language, options.measure, list(dict.fromkeys(sources)))
+
+
+def _files(inputs: Sequence[InputSource]) -> list[SourceFile]:
+    return list_source_files(inputs, ReadingReport()) if inputs else []
 
 
 def _check_output(options: PrepareOptions) -> None:
@@ -152,7 +172,7 @@ def _read_inputs(
 ) -> None:
     advance = step(f"reading {name}")
     report = reading.reports[name] = ReadingReport()
-    weights = {file.source: file.weight for file in list_source_files(inputs, ReadingReport())}
+    weights = {file.source: file.weight for file in _files(inputs)}
     index = {source: place for place, source in enumerate(reading.weights)}
     documents = read_documents(inputs, options.unit, options.text_field, report, options.passage_words)
     for number, document in enumerate(documents, start=1):
@@ -184,34 +204,40 @@ def _get_tokenizer(options: PrepareOptions, texts: list[str], folder: Path, step
     return train_tokenizer(iter(texts), options.vocabulary_size, folder)
 
 
-def _measure_unit(measure: str) -> str:
+def _find_kinds(options: PrepareOptions, reading: _Reading, step: Step) -> dict[str, SourceKind]:
+    """The kind of each source, by its training texts; of a source that has none, by its held-out ones."""
+    step("finding out languages")
+    texts: dict[str, list[str]] = {source: [] for source in reading.weights}
+    names = list(texts)
+    for split in SPLITS:
+        seen = {name for name in names if texts[name]}
+        part = reading.splits[split]
+        for text, source in zip(part.texts, part.sources, strict=True):
+            if names[source] not in seen:
+                texts[names[source]].append(text)
+    return find_kinds(options.language, options.measure, texts)
+
+
+def _summary(kinds: dict[str, SourceKind]) -> tuple[str, str, str]:
+    """Language, measure and unit of the whole corpus."""
     from tokenformer.complexity import MEASURES
 
-    if measure not in MEASURES:
-        raise UserError(f"there is no complexity measure '{measure}': choose one of {', '.join(sorted(MEASURES))}")
-    return MEASURES[measure].unit
+    different = {found.kind for found in kinds.values()}
+    languages = {kind.language for kind in different}
+    language = languages.pop() if len(languages) == 1 else SEVERAL
+    if len(different) > 1:
+        return language, PERCENTILE, PERCENTILE_UNIT
+    measure = different.pop().measure
+    return language, measure, MEASURES[measure].unit
 
 
-def _score(options: PrepareOptions, reading: _Reading, step: Step) -> dict[str, np.ndarray]:
-    """By a measure that is fitted, where it has to be, on the training texts alone."""
-    from tokenformer.complexity.scoring import find_measure
-
-    step(f"fitting {options.measure}")
-    scorer = find_measure(options.measure).fit(
-        reading.splits["train"].texts, options.language, **options.measure_parameters
-    )
-    scores = {}
-    for split, texts in ((split, reading.splits[split].texts) for split in SPLITS):
-        advance = step(f"scoring complexity of {split} ({options.measure})", total=sum(map(len, texts)))
-        columns = MeasureColumns([scorer])
-        scoring = CorpusScoring(columns, 1, _score_folder(options) / split, options.processes)
-        scores[split] = scoring.score(texts, advance)[:, 0]
-        if scores[split].shape != (len(texts),) or not np.isfinite(scores[split]).all():
-            raise RuntimeError(f"the measure '{options.measure}' did not give each document of {split} a finite score")
-    return scores
-
-
-def _report(options: PrepareOptions, reading: _Reading, tokenizer: Tokenizer, encoded: dict[str, EncodedSplit]) -> dict:
+def _report(
+    options: PrepareOptions,
+    reading: _Reading,
+    kinds: dict[str, SourceKind],
+    tokenizer: Tokenizer,
+    encoded: dict[str, EncodedSplit],
+) -> dict:
     keys = {split: np.array(texts.keys, dtype=np.uint64) for split, texts in reading.splits.items()}
     return report_dict(
         encoded,
@@ -230,9 +256,10 @@ def _report(options: PrepareOptions, reading: _Reading, tokenizer: Tokenizer, en
             "sha256": tokenizer.fingerprint,
         },
         complexity={
-            "measure": options.measure,
-            "unit": _measure_unit(options.measure),
-            "language": options.language,
+            **dict(zip(("language", "measure", "unit"), _summary(kinds), strict=True)),
+            "sources": {
+                source: asdict(found.kind) | {"confidence": found.confidence} for source, found in kinds.items()
+            },
             "parameters": {key: str(value) for key, value in options.measure_parameters.items()},
         },
         command=options.command,
@@ -240,12 +267,19 @@ def _report(options: PrepareOptions, reading: _Reading, tokenizer: Tokenizer, en
 
 
 def _manifest(
-    options: PrepareOptions, reading: _Reading, tokenizer: Tokenizer, encoded: dict[str, EncodedSplit]
+    options: PrepareOptions,
+    reading: _Reading,
+    kinds: dict[str, SourceKind],
+    tokenizer: Tokenizer,
+    encoded: dict[str, EncodedSplit],
 ) -> dict:
+    language, measure, unit = _summary(kinds)
+    is_mixed = measure == PERCENTILE
     return {
-        "language": options.language,
-        "measure": options.measure,
-        "measure_unit": _measure_unit(options.measure),
+        "language": language,
+        "measure": measure,
+        "measure_unit": unit,
+        **({"kinds": {source: asdict(found.kind) for source, found in kinds.items()}} if is_mixed else {}),
         "unit": options.unit,
         **({"passage_words": options.passage_words} if options.unit == "passage" else {}),
         "sources": list(reading.weights),

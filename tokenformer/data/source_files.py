@@ -25,6 +25,8 @@ class InputSource:
 
     path: Path
     weight: float = 1.0
+    name: str | None = None
+    """Of the one source that all its files are; None makes a source of each file."""
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.weight) and self.weight > 0):
@@ -32,23 +34,40 @@ class InputSource:
 
     @classmethod
     def parse(cls, text: str) -> "InputSource":
-        """Read `PATH` or `PATH=WEIGHT`; a path that exists as it stands is taken whole, even with a `=` in it.
+        """Read `PATH`, `PATH=WEIGHT`, `NAME=PATH` or `NAME=PATH=WEIGHT`.
 
-        Raises UserError for a weight that is not a finite number above 0.
+        A path that exists as it stands is taken whole, even with a `=` in it. All files of a `NAME` are one source.
+
+        Raises UserError for a weight that is not a finite number above 0, and where there is no such path.
         """
-        name, separator, weight = text.rpartition("=")
-        if not separator or Path(text).expanduser().exists():
+        if "=" not in text or _exists(text):
             return cls(Path(text).expanduser())
-        try:
-            value = float(weight)
-        except ValueError:
+        rest, _, weight = text.rpartition("=")
+        value = _as_number(weight)
+        if value is None or (_exists(weight) and not _exists(rest)):
+            rest, value = text, 1.0
+        name, separator, path = rest.partition("=")
+        if separator and not _exists(rest) and name and _exists(path):
+            return cls(Path(path).expanduser(), value, name)
+        if rest == text:
             raise UserError(
-                f"'{text}': there is no such file or folder, and '{weight}' is not a weight; "
-                "write PATH or PATH=WEIGHT, WEIGHT a number above 0"
-            ) from None
-        if not name:
+                f"'{text}': there is no such file or folder, and '{weight}' is neither one nor a weight; "
+                "write PATH, PATH=WEIGHT, NAME=PATH or NAME=PATH=WEIGHT, WEIGHT a number above 0"
+            )
+        if not rest:
             raise UserError(f"'{text}' names no file or folder: write PATH=WEIGHT")
-        return cls(Path(name).expanduser(), value)
+        return cls(Path(rest).expanduser(), value)
+
+
+def _exists(path: str) -> bool:
+    return bool(path) and Path(path).expanduser().exists()
+
+
+def _as_number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +87,13 @@ def list_source_files(inputs: Sequence[InputSource], report: ReadingReport) -> l
     """The files that `inputs` mean: in the order of the inputs, folders recursively in sorted order.
 
     Hidden files and folders are skipped; files of another type, broken links and special files are counted in
-    `report`. A file's source name is its name without the suffixes of SUFFIXES and `.gz`; files whose names are equal
-    otherwise are told apart by their path below the folder that they have in common.
+    `report`. A file's source name is that of its input or, without one, its own without the suffixes of SUFFIXES and
+    `.gz`; files whose names are equal otherwise are told apart by their path below the folder that they share.
 
     Raises UserError for a missing path, an input without a readable file, and a file that is given twice.
     """
-    weights: dict[Path, float] = {}
     given_by: dict[Path, Path] = {}
+    entry_of: dict[Path, InputSource] = {}
     for entry in inputs:
         for path in _files_of(entry.path, report):
             resolved = path.resolve()
@@ -83,9 +102,25 @@ def list_source_files(inputs: Sequence[InputSource], report: ReadingReport) -> l
                     f"{path} is read twice, for the inputs {given_by[resolved]} and {entry.path}: remove one"
                 )
             given_by[resolved] = entry.path
-            weights[path] = entry.weight
-    names = _source_names(list(weights))
-    return [SourceFile(path, names[path], *_split_suffix(path)[1:], weight) for path, weight in weights.items()]
+            entry_of[path] = entry
+    names = _source_names([path for path, entry in entry_of.items() if entry.name is None])
+    _check_given_names(inputs, names)
+    return [
+        SourceFile(path, entry.name or names[path], *_split_suffix(path)[1:], entry.weight)
+        for path, entry in entry_of.items()
+    ]
+
+
+def _check_given_names(inputs: Sequence[InputSource], names: dict[Path, str]) -> None:
+    """Raises UserError for a name that a file has by itself, and for two weights of one name."""
+    path_of, weight_of = {name: path for path, name in names.items()}, {}
+    for entry in inputs:
+        if entry.name in path_of:
+            raise UserError(
+                f"{path_of[entry.name]} and {entry.path} would both be the source '{entry.name}': rename one"
+            )
+        if entry.name is not None and weight_of.setdefault(entry.name, entry.weight) != entry.weight:
+            raise UserError(f"the source '{entry.name}' has two weights: give all its inputs the same one")
 
 
 def _files_of(path: Path, report: ReadingReport) -> list[Path]:

@@ -13,9 +13,10 @@ import numpy as np
 from tokenformer.complexity import MEASURES
 from tokenformer.complexity.measure import Scorer
 from tokenformer.complexity.scoring import default_measure, find_measure
-from tokenformer.complexity.text.language import AUTOMATIC, certain_language, detect_language
+from tokenformer.complexity.text.language import AUTOMATIC, certain_language, detect_language, known_language
 from tokenformer.console import progress_steps
 from tokenformer.data.corpus_scoring import CorpusScoring, MeasureColumns, available_processes, check_processes
+from tokenformer.data.kinds import PERCENTILE, SEVERAL
 from tokenformer.data.reading import Document
 from tokenformer.data.text_collection import TextCollection
 from tokenformer.errors import MissingExtraError, UserError
@@ -150,17 +151,25 @@ def score_collection(collection: TextCollection, options: ScoreOptions) -> Corpu
 
 
 def _language(collection: TextCollection, language: str) -> tuple[str, float | None]:
-    """Code, and how sure it is where it was found out."""
+    """Code, and how sure it is where it was found out.
+
+    Raises UserError for a prepared corpus of several kinds, whose documents have no score in common.
+    """
+    language = known_language(language)
     if language != AUTOMATIC:
         return language, None
     if collection.corpus is not None:
+        if collection.corpus.language == SEVERAL:
+            raise UserError(f"{collection.title} has texts in several languages: name one by --language, and a measure")
         return collection.corpus.language, None
     return certain_language(collection), detect_language(collection).confidence
 
 
 def _scorers(collection: TextCollection, language: str, options: ScoreOptions) -> tuple[tuple[str, ...], list[Scorer]]:
     """The measure asked for, then the others if they are asked for; those that lack a package are left out."""
-    asked = options.measure or (collection.corpus.measure if collection.corpus else default_measure(language))
+    corpus = collection.corpus
+    prepared = corpus.measure if corpus is not None and corpus.measure != PERCENTILE else default_measure(language)
+    asked = options.measure or prepared
     names, scorers = [asked], [find_measure(asked).fit(collection, language, **options.parameters)]
     for name, measure in MEASURES.items() if options.every_measure else ():
         if name != asked and measure.holds_for(language) and not measure.needs_model:

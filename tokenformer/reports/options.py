@@ -11,7 +11,7 @@ class ScoreOptions:
     """How texts are scored."""
 
     language: str = "auto"
-    """Language of the texts: en, sv, another code, or code or formal. "auto" finds it out."""
+    """Language of the texts: a code or a name, code or formal. "auto" finds it out."""
     measure: str | None = None
     """Complexity measure, see docs/complexity.md. Without it: a prepared corpus's own, else that of `prepare`."""
     parameters: Mapping[str, Any] = field(default_factory=dict)

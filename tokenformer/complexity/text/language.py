@@ -9,6 +9,7 @@ Norwegian ones pass for Swedish.
 """
 
 import itertools
+import logging
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,10 +19,15 @@ import numpy as np
 
 from tokenformer.complexity.text.documents import Documents, analysed
 from tokenformer.complexity.text.reference import built_in_reference
+from tokenformer.config.nearest import nearest_word
 from tokenformer.errors import UserError
+
+logger = logging.getLogger(__name__)
 
 AUTOMATIC = "auto"
 OTHER = "other"
+ARTIFICIAL = ("code", "formal")
+"""Languages that nobody speaks: programs, and strings of formal languages."""
 DETECTED = ("en", "sv")
 LEAST_CONFIDENCE = 0.8
 
@@ -44,6 +50,47 @@ class Detection:
     language: str
     confidence: float
 
+    @property
+    def is_certain(self) -> bool:
+        """Whether it is English or Swedish, and sure enough to go on with."""
+        return self.language != OTHER and self.confidence >= LEAST_CONFIDENCE
+
+
+@lru_cache
+def known_language(name: str) -> str:
+    """The code of a language from a code or a name in any language: "sv" for "sv", "Swedish" and "svenska".
+
+    "auto", "code" and "formal" stay as they are.
+
+    Raises:
+        UserError: there is no such language; the message names the nearest.
+    """
+    import langcodes
+
+    plain = name.strip().lower()
+    if plain in (AUTOMATIC, *ARTIFICIAL):
+        return plain
+    if len(plain) in (2, 3) and langcodes.tag_is_valid(plain):
+        return langcodes.standardize_tag(plain)
+    try:
+        return langcodes.find(plain).to_tag()
+    except LookupError:
+        raise UserError(f"there is no language '{name}'; {_nearest(plain)}") from None
+
+
+def _nearest(name: str) -> str:
+    import langcodes
+
+    letters = map(chr, range(ord("a"), ord("z") + 1))
+    codes = filter(langcodes.tag_is_valid, map("".join, itertools.product(letters, repeat=2)))
+    names = {code: code for code in (AUTOMATIC, *ARTIFICIAL)}
+    for code in codes:
+        language = langcodes.get(code)
+        names |= {language.display_name().lower(): code, language.autonym().lower(): code, code: code}
+    near = nearest_word(name, names)
+    hint = f"did you mean {near} ({names[near]})? " if near else ""
+    return f"{hint}Give auto, a code such as en or sv, a name such as english or svenska, code or formal"
+
 
 def detect_language(texts: Iterable[str]) -> Detection:
     """The language of most of the first 1000 texts, by their beginnings; "other" with confidence 0 without words."""
@@ -59,7 +106,8 @@ def detect_language(texts: Iterable[str]) -> Detection:
 def certain_language(texts: Iterable[str]) -> str:
     """The language of the texts; raises UserError where it is neither English nor Swedish, or not sure enough."""
     found = detect_language(texts)
-    if found.language != OTHER and found.confidence >= LEAST_CONFIDENCE:
+    if found.is_certain:
+        logger.info("language: %s, found out with confidence %.2f", found.language, found.confidence)
         return found.language
     raise UserError(
         f"the language of the text cannot be told (best guess: {found.language}, confidence {found.confidence:.2f}); "
