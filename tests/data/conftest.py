@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import tokenformer.complexity
+from tokenformer.config.registry import Registry
 
 
 def characters_per_word(texts: list[str]) -> np.ndarray:
@@ -21,7 +22,7 @@ def stand_in_measure(monkeypatch):
     scoring.characters_per_word = characters_per_word
     scorer = SimpleNamespace(on=lambda documents: characters_per_word(documents.texts))
     measure = SimpleNamespace(fit=lambda texts, language: scorer, check_language=lambda language: None)
-    scoring.find_measure = {"surprisal": measure}.__getitem__
+    scoring.find_measure = Registry("measure", {"surprisal": measure}).find
     scoring.scorer = scorer
     scoring.default_measure = lambda language: "surprisal"
     monkeypatch.setitem(sys.modules, "tokenformer.complexity.scoring", scoring)

@@ -262,7 +262,7 @@ def test_a_folder_that_is_no_corpus_is_never_overwritten(stand_in_measure, two_s
         ({"validation_share": 0.0}, "between 0 and 1"),
         ({"validation_share": 1e-9}, "validation split: change validation_share"),
         ({"vocabulary_size": 256}, "257 or more"),
-        ({"measure": "length"}, "no complexity measure 'length': choose one of surprisal"),
+        ({"measure": "length"}, "no measure 'length'"),
         ({"tokenizer": Path("nowhere")}, "no tokenizer at nowhere"),
         ({"output": "texts/out"}, "lie in one another"),
         ({"output": "."}, "lie in one another"),

@@ -122,3 +122,23 @@ def test_what_cannot_be_read_is_named_with_a_remedy(tmp_path):
         with pytest.raises(UserError, match=remedy) as error:
             listed(path)
         assert str(path) in str(error.value)
+
+
+def test_a_name_makes_one_source_of_many_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path, "stories/a.txt", "stories/b.txt", "strings/a.txt", "0.5/c.txt")
+    words = ["english=stories", "dyck=strings=0.2", "english=0.5"]
+    inputs = [InputSource.parse(word) for word in words]
+    assert [(entry.name, str(entry.path), entry.weight) for entry in inputs] == [
+        ("english", "stories", 1.0),
+        ("dyck", "strings", 0.2),
+        ("english", "0.5", 1.0),
+    ]
+    files = list_source_files(inputs, ReadingReport())
+    assert [(file.source, file.weight) for file in files] == [("english", 1.0)] * 2 + [("dyck", 0.2), ("english", 1.0)]
+    with pytest.raises(UserError, match="the source 'english' has two weights"):
+        list_source_files([*inputs[:1], InputSource.parse("english=0.5=3")], ReadingReport())
+    with pytest.raises(UserError, match="would both be the source 'a'"):
+        list_source_files([InputSource.parse("a=stories"), InputSource.parse("strings")], ReadingReport())
+    with pytest.raises(UserError, match="no such file or folder"):
+        InputSource.parse("english=nowhere")

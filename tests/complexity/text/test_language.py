@@ -2,7 +2,7 @@ import pytest
 
 from tests.support.ladders import LADDERS
 from tokenformer.complexity import score
-from tokenformer.complexity.text.language import OTHER, certain_language, detect_language
+from tokenformer.complexity.text.language import OTHER, certain_language, detect_language, known_language
 from tokenformer.errors import UserError
 
 
@@ -55,3 +55,18 @@ def test_corpora_are_told_by_their_beginnings(shared_data):
             paragraphs = path.read_text(encoding="utf-8").split("\n\n")
             found = detect_language(paragraphs)
             assert found.language == language and found.confidence > 0.9, (path.name, found)
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("english", "en"), ("Svenska", "sv"), ("swedish", "sv"), ("EN", "en"), ("suomi", "fi"), ("formal", "formal")],
+)
+def test_languages_are_known_by_code_and_by_name(name, code):
+    assert known_language(name) == code
+    assert known_language(code) == code
+
+
+@pytest.mark.parametrize(("name", "near"), [("englich", "english"), ("svensks", "svenska"), ("formel", "formal")])
+def test_an_unknown_language_is_refused_with_the_nearest(name, near):
+    with pytest.raises(UserError, match=f"there is no language '{name}'; did you mean {near}"):
+        score(["a text"], name)

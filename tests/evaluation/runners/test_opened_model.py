@@ -138,7 +138,7 @@ def test_no_code_of_a_folder_runs_without_being_asked_for(export, foreign, road,
         with opened_model(ModelSource(str(export), **settings)) as model:
             assert type(model.network.model) is TokenformerForCausalLM
     except UserError as error:
-        assert "trust-remote-code" in str(error) or "cannot be opened" in str(error)
+        assert "trust_remote_code" in str(error) or "cannot be opened" in str(error)
     assert not foreign.ran()
 
 

@@ -94,7 +94,7 @@ def _opened_hugging_face(source: ModelSource) -> OpenedModel:
     device = choose_device(source.device)
     trusted = source.trust_remote_code
     if not trusted and (Path(source.model) / "custom_generate").exists():
-        raise UserError(f"{source.model} brings code, custom_generate; --trust-remote-code lets it run")
+        raise UserError(f"{source.model} brings code, custom_generate; the option trust_remote_code lets it run")
     revision = {} if source.revision is None else {"revision": source.revision}
     try:
         # Code of another folder than the model's is never run.
