@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tokenformer.config.building import build
-from tokenformer.config.keys import LARGEST
+from tokenformer.config.keys import ANY, LARGEST, Key, key_of
 from tokenformer.config.loading import apply_assignment, as_yaml, load_config, read_yaml
 from tokenformer.config.sections import DataStage, RunConfig
 from tokenformer.errors import UserError
@@ -20,29 +20,43 @@ SCALARS = st.none() | st.booleans() | st.integers(-99, LARGEST) | st.floats(-99,
 FREE_VALUES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3), max_leaves=5
 )
-LEAVES = {
-    int: st.integers(-LARGEST, LARGEST),
-    float: st.floats(-LARGEST, LARGEST),
-    bool: st.booleans(),
-    str: TEXT,
-    Any: FREE_VALUES,
-    type(None): st.none(),
-}
+REGULAR_EXPRESSIONS = st.from_regex(r"[a-z.|]{0,8}", fullmatch=True)
 
 
-def values_of(annotation: Any) -> st.SearchStrategy:
-    """Everything that a field of this annotation may hold."""
-    if annotation in LEAVES:
-        return LEAVES[annotation]
+def numbers_of(kind: type, key: Key) -> st.SearchStrategy:
+    """Every number of a type that a key may hold."""
+    low = -LARGEST if key.least is None and key.above is None else max(key.least or 0, key.above or 0)
+    high = LARGEST if key.most is None and key.below is None else min(key.most or LARGEST, key.below or LARGEST)
+    if key.least is not None and key.least < 0:
+        low = key.least
+    numbers = st.integers(low, int(high)) if kind is int else st.floats(low, high)
+    return numbers.filter(key.holds)
+
+
+def values_of(annotation: Any, key: Key = ANY, name: str = "") -> st.SearchStrategy:
+    """Everything that a field of this annotation and key may hold."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Union:
+        return st.one_of(*(values_of(argument, key, name) for argument in arguments))
+    if annotation in (Any, bool, type(None)):
+        return {Any: FREE_VALUES, bool: st.booleans(), type(None): st.none()}[annotation]
     if dataclasses.is_dataclass(annotation):
         hints = typing.get_type_hints(annotation)
-        return st.builds(annotation, **{key: values_of(hint) for key, hint in hints.items()})
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+        fields = {
+            field.name: values_of(hints[field.name], key_of(field), field.name)
+            for field in dataclasses.fields(annotation)
+        }
+        return st.builds(annotation, **fields)
     if origin is dict:
         return st.dictionaries(values_of(arguments[0]), values_of(arguments[1]), max_size=3)
     if origin is list:
-        return st.lists(values_of(arguments[0]), min_size=1, max_size=1)
-    return st.one_of(*map(values_of, arguments))
+        return st.lists(values_of(arguments[0], key, name), min_size=1, max_size=1)
+    choices = [choice for choice in key.choices or () if isinstance(choice, annotation)]
+    if key.choices is not None and (annotation is str or not key.bounds):
+        return st.sampled_from(choices) if choices else st.nothing()
+    if annotation is str:
+        return REGULAR_EXPRESSIONS if name == "parameters" else TEXT
+    return numbers_of(annotation, key)
 
 
 @pytest.fixture

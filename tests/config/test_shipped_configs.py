@@ -1,8 +1,6 @@
 """The shipped YAML files load, are documented key by key, and differ where they should alone."""
 
-import copy
 import dataclasses
-import re
 import typing
 from collections.abc import Iterator
 from typing import Any
@@ -10,12 +8,19 @@ from typing import Any
 import pytest
 import yaml
 
+from scripts import configuration
 from tests.support.places import REPOSITORY
-from tokenformer.config.loading import load_config
-from tokenformer.config.sections import RunConfig
-from tokenformer.curriculum import ORDERINGS, SELECTIONS
+from tokenformer.config.building import paths_of
+from tokenformer.config.loading import load_config, read_extended
+from tokenformer.config.sections import Growth, RunConfig
+from tokenformer.growth.parameter_state import NEW_MOMENTS
 from tokenformer.growth.policy import growth_policy
-from tokenformer.model.config import TokenformerConfig
+from tokenformer.kernels import BACKENDS
+from tokenformer.kernels.reference import GELU_APPROXIMATIONS
+from tokenformer.kernels.theta import VARIANTS
+from tokenformer.model.config import MODEL_TYPES, LlamaKeys, TokenformerConfig
+from tokenformer.run_config import load_run_config, starting_yaml
+from tokenformer.trainer.bridge.bootstrap import bootstrap
 from tokenformer.trainer.bridge.model_config import model_config_from
 
 CONFIGS = REPOSITORY / "configs"
@@ -74,67 +79,67 @@ def test_every_key_stands_in_the_shipped_config(shipped):
     assert missing == []
 
 
-def lines_of_keys(node: yaml.Node) -> Iterator[tuple[int, str]]:
-    """Line and key of every key that holds a value and no section."""
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            if isinstance(value, yaml.MappingNode) or (
-                isinstance(value, yaml.SequenceNode) and any(isinstance(i, yaml.MappingNode) for i in value.value)
-            ):
-                yield from lines_of_keys(value)
-            else:
-                yield key.start_mark.line, key.value
-    elif isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            yield from lines_of_keys(item)
+def test_comments_and_tables_are_those_of_the_keys():
+    """`python -m scripts.configuration` writes both files."""
+    assert configuration.CONFIG.read_text(encoding="utf-8") == configuration.config()
+    assert configuration.PAGE.read_text(encoding="utf-8") == configuration.page()
 
 
-@pytest.mark.parametrize("name", ["tokenformer.yaml", "llama.yaml"])
-def test_every_key_is_documented_on_its_line(name):
-    text = (CONFIGS / name).read_text(encoding="utf-8")
-    lines = text.splitlines()
-    keys = list(lines_of_keys(yaml.compose(text)))
-    assert len(keys) > 60
-    undocumented = [key for line, key in keys if not re.search(r"\s# \w.*\w", lines[line])]
-    assert undocumented == []
+def test_every_key_has_a_sentence():
+    kinds = [RunConfig, *(kind for registry in configuration.NAMED.values() for kind in registry.values())]
+    assert [(kind, path) for kind in kinds for path, key in paths_of(kind) if not key.about] == []
 
 
-@pytest.mark.parametrize(("registry", "key"), [(ORDERINGS, "ordering"), (SELECTIONS, "selections")])
-def test_every_ordering_and_selection_is_documented_with_its_parameters(shipped, registry, key):
-    section = shipped[shipped.index("\ncurriculum:") : shipped.index("\ngrowth:")]
-    assert f"  {key}:" in section
-    for name, entry in registry.items():
-        line = next((line for line in section.splitlines() if f"name: {name}" in line), "")
-        edges = {"thresholds", "percentiles"}  # explained once, above
-        missing = [field.name for field in dataclasses.fields(entry) if field.name not in line]
-        if key == "ordering":
-            missing = [parameter for parameter in missing if parameter not in edges]
-        assert line and set(missing) <= (edges if name != "prune" else set()), (name, missing)
+def test_no_line_is_too_long(shipped):
+    assert [line for line in shipped.splitlines() if len(line) > 120] == []
 
 
-def without_model_config(text: str) -> list[str]:
-    """The lines of a YAML but those of its `model_config` block."""
-    kept, inside = [], False
-    for line in text.splitlines():
-        indent = len(line) - len(line.lstrip())
-        if inside and line.strip() and indent <= 2:
-            inside = False
-        if not inside:
-            kept.append(line)
-        if line == "  model_config:":
-            inside = True
-    return kept
-
-
-def test_llama_and_tokenformer_differ_in_their_model_config_alone(shipped):
-    llama = (CONFIGS / "llama.yaml").read_text(encoding="utf-8")
-    assert without_model_config(llama) == without_model_config(shipped)
-    contents = [copy.deepcopy(yaml.safe_load(text)) for text in (llama, shipped)]
+def test_llama_differs_in_its_model_config_alone(shipped):
+    text = (CONFIGS / "llama.yaml").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 16
+    contents = [read_extended(CONFIGS / name) for name in ("llama.yaml", "tokenformer.yaml")]
     blocks = [content["model"].pop("model_config") for content in contents]
     assert contents[0] == contents[1]
-    assert blocks[0] != blocks[1]
+    assert blocks[0]["is_llama_config"] is blocks[1]["is_tokenformer_config"] is True
     for key in blocks[0].keys() & blocks[1].keys():
         assert blocks[0][key] == blocks[1][key], key
+
+
+@pytest.mark.parametrize("model_type", MODEL_TYPES)
+@pytest.mark.parametrize("full", [False, True])
+def test_a_yaml_to_start_from_is_a_run(tmp_path, model_type, full):
+    path = tmp_path / "start.yaml"
+    path.write_text(starting_yaml(model_type, full), encoding="utf-8")
+    config = load_run_config(path)
+    assert config.model_type == model_type
+    assert len(yaml.safe_load(path.read_text())) == (len(dataclasses.fields(RunConfig)) if full else 3)
+
+
+def test_a_full_yaml_changes_nothing(tmp_path):
+    configs = []
+    for full in (False, True):
+        (tmp_path / "start.yaml").write_text(starting_yaml("tokenformer", full), encoding="utf-8")
+        configs.append(load_run_config(tmp_path / "start.yaml"))
+    blocks = [config.model.model_config for config in configs]
+    assert dataclasses.replace(configs[0], model=configs[1].model) == configs[1]
+    assert blocks[0].items() <= blocks[1].items()
+
+
+def test_the_choices_of_a_model_are_what_the_kernels_have():
+    keys = dict(paths_of(TokenformerConfig))
+    assert keys["theta"].choices == tuple(VARIANTS)
+    assert keys["gelu"].choices == tuple(GELU_APPROXIMATIONS)
+    assert keys["kernel"].choices == ("auto", *BACKENDS)
+    assert dict(paths_of(Growth))["new_moments"].choices == NEW_MOMENTS
+
+
+def test_a_llama_has_the_keys_of_nanotron_and_its_defaults():
+    bootstrap()
+    from nanotron.config import LlamaConfig
+
+    ours, theirs = dataclasses.asdict(LlamaKeys()), dataclasses.asdict(LlamaConfig())
+    assert ours.keys() == theirs.keys()
+    assert {key for key in ours if ours[key] != theirs[key]} == {"vocab_size"}
 
 
 def test_growth_falls_between_warm_up_and_decay(shipped):

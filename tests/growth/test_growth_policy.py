@@ -148,10 +148,7 @@ def test_an_end_before_the_beginning_is_refused():
         ({"operator": [OPERATOR]}, ["growth.operators.tokenformer lists 1 operators", "2 events"]),
         ({"operator": [OPERATOR, {"name": "stack"}]}, ["growth.operators.tokenformer.1.name is 'stack'", *OPERATORS]),
         ({"operator": [OPERATOR, OPERATOR], "of_type": "llama"}, ["append_tokens grows tokenformer, not llama"]),
-        ({"new_moments": "old"}, ["growth.new_moments is 'old'", "keep, zero, mean"]),
-        ({"warmup_steps": -1}, ["growth.warmup_steps is -1", "0 or more"]),
         ({"warmup_steps": 5, "minimum_steps_between": 4}, ["growth.warmup_steps 5", "raise minimum_steps_between"]),
-        ({"learning_rate_factor": 0.0}, ["growth.learning_rate_factor is 0.0", "above 0"]),
     ],
 )
 def test_a_mistake_is_named_with_the_file_and_the_remedy(changes, expected):

@@ -25,9 +25,11 @@ class Key:
         about: the meaning in a few words; they stand in the shipped YAML files and in docs/configuration.md.
         least, most: the smallest and the largest value.
         above, below: bounds that are not values themselves.
-        choices: the values that there are.
+        choices: the values that there are; beside bounds, the words that may stand in the place of a number.
         rising: a list's numbers must rise.
         registry: the kind of a `Registry` in which the name of the section, or of every section in the list, is found.
+        remedy: what an error says in the place of the choices.
+        also: what other programs call this key; it is suggested for these names, which are not accepted.
     """
 
     about: str = ""
@@ -38,6 +40,8 @@ class Key:
     choices: tuple | None = None
     rising: bool = False
     registry: str | None = None
+    remedy: str = ""
+    also: tuple[str, ...] = ()
 
     @property
     def bounds(self) -> str:
@@ -96,8 +100,11 @@ def check_value(value: Any, key: Key, where: str) -> None:
 def _check_single(value: Any, key: Key, shown: Any, where: str) -> None:
     if value is None:
         return
-    if key.choices is not None and not any(value == choice and type(value) is type(choice) for choice in key.choices):
-        raise UserError(f"{where} is {shown!r}; choose one of {', '.join(map(str, key.choices))}")
+    has_choices = key.choices is not None and (isinstance(value, str) or not key.bounds)
+    if has_choices and not any(value == choice and type(value) is type(choice) for choice in key.choices):
+        choose = f"choose one of {', '.join(map(str, key.choices))}" if not key.remedy else key.remedy
+        choose += f", or a number: {key.bounds}" if key.bounds else ""
+        raise UserError(f"{where} is {shown!r}; {choose}")
     if isinstance(value, int | float) and not isinstance(value, bool):
         if not math.isfinite(value):
             raise UserError(f"{where} is {shown!r}; it must be a finite number{key.bounds and ', '}{key.bounds}")
@@ -106,4 +113,4 @@ def _check_single(value: Any, key: Key, shown: Any, where: str) -> None:
 
 
 def _plain(number: float) -> str:
-    return f"{number:.12g}"
+    return f"{number:,.0f}" if number == int(number) and abs(number) < 1e12 else f"{number:.12g}"

@@ -2,13 +2,15 @@
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from tokenformer.config.building import build
+from tokenformer.config.building import NO_REGISTRIES, build
+from tokenformer.config.plugins import load_plugins
+from tokenformer.config.registry import Registry
 from tokenformer.config.sections import RunConfig
 from tokenformer.errors import UserError
 
@@ -98,20 +100,64 @@ def apply_assignment(content: dict, assignment: str) -> None:
         container[keys[-1]] = parsed
 
 
-def load_config(path: Path, assignments: Sequence[str] = ()) -> RunConfig:
+def read_extended(path: Path, chain: Sequence[Path] = ()) -> dict:
+    """The mapping in a YAML file, laid over that of the file that its key `extends` names, relative to it.
+
+    Args:
+        chain: the files that extend this one, the first read first.
+
+    Raises:
+        UserError: as `read_yaml`, and for files that extend each other in a circle.
+    """
+    content = read_yaml(path)
+    base = content.pop("extends", None)
+    if base is None:
+        return content
+    if not isinstance(base, str):
+        raise UserError(f"{path}: extends is {base!r}; it must be the path of one YAML file, relative to this one")
+    place, chain = Path(path).parent / base, (*chain, Path(path))
+    if place.resolve() in [file.resolve() for file in chain]:
+        raise UserError(f"{path}: extends goes in a circle: {' -> '.join(map(str, (*chain, place)))}; take one out")
+    return laid_over(read_extended(place, chain), content)
+
+
+def laid_over(base: dict, changes: dict) -> dict:
+    """A config with another laid over it.
+
+    Sections are merged key by key. Three kinds of values are replaced whole: single values, lists, and sections in
+    which the changes say what the section is, by `name` or by a mark such as `is_llama_config`.
+    """
+    merged = dict(base)
+    for key, value in changes.items():
+        below = base.get(key)
+        merged[key] = laid_over(below, value) if _merges(below, value) else value
+    return merged
+
+
+def _merges(below: Any, value: Any) -> bool:
+    are_sections = isinstance(below, dict) and isinstance(value, dict)
+    return are_sections and not any(key == "name" or re.fullmatch(r"is_\w+_config", str(key)) for key in value)
+
+
+def load_config(
+    path: Path, assignments: Sequence[str] = (), registries: Mapping[str, Registry] = NO_REGISTRIES
+) -> RunConfig:
     """Reads a run's YAML.
 
     Args:
         path: the file.
         assignments: "section.key=value" each, applied in order.
+        registries: see `build`; `run_config` has those of all rooms.
 
     Raises:
         UserError: whatever is wrong with the file or an assignment, but for what needs the corpus (see `checks`).
     """
-    content = read_yaml(path)
+    content = read_extended(path)
     for assignment in assignments:
         apply_assignment(content, assignment)
-    config = build(content, RunConfig, "", str(path))
+    if registries and isinstance(content.get("plugins"), list):
+        load_plugins(map(str, content["plugins"]), str(path))
+    config = build(content, RunConfig, "", str(path), registries)
     if len(config.data_stages) != 1:
         raise UserError(
             f"{path}: data_stages has {len(config.data_stages)} entries; give one, and order the data by `curriculum`"

@@ -2,10 +2,11 @@
 
 import importlib
 from collections import UserDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
 from tokenformer.config.nearest import nearest_word
+from tokenformer.config.plugins import load_installed_plugins
 from tokenformer.errors import UserError
 
 Entry = TypeVar("Entry")
@@ -22,14 +23,32 @@ class Registry(UserDict, Generic[Entry]):
     the other keys of that section (see `key`).
     """
 
-    def __init__(self, kind: str, entries: Mapping[str, Entry | str] | None = None):
+    def __init__(
+        self,
+        kind: str,
+        entries: Mapping[str, Entry | str] | None = None,
+        name_in: Callable[[Mapping], str] | None = None,
+    ):
+        """An empty registry, or one with entries.
+
+        Args:
+            kind: what an entry is, in the words of an error.
+            name_in: finds the name in a section of the YAML where it does not stand under the key `name`.
+        """
         super().__init__(entries or {})
-        self.kind = kind
+        self.kind, self.name_in = kind, name_in
         REGISTRIES[kind] = self
 
     def enter(self, *entries: Entry) -> None:
-        """Enters what carries its own `name`."""
-        self.update({entry.name: entry for entry in entries})
+        """Enters what carries its own `name`.
+
+        Raises:
+            UserError: another entry has the name already.
+        """
+        for entry in entries:
+            if self.data.get(entry.name, entry) is not entry:
+                raise UserError(f"there is a {self.kind} {entry.name!r} already; give the new one another name")
+            self.data[entry.name] = entry
 
     def __getitem__(self, name: str) -> Entry:
         entry = self.data[name]
@@ -47,6 +66,8 @@ class Registry(UserDict, Generic[Entry]):
         Raises:
             UserError: there is none; the message has the nearest name, and all.
         """
+        if not isinstance(name, str) or name not in self.data:
+            load_installed_plugins()
         if isinstance(name, str) and name in self.data:
             return self[name]
         near = nearest_word(name, self.data) if isinstance(name, str) else None

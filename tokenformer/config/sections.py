@@ -1,229 +1,313 @@
 """The sections of a run's YAML as dataclasses.
 
 Names and nesting follow Nanotron's main branch. Of Nanotron's keys those are here that a run of ours can use; what a
-key means is documented where it stands in the YAML files of `configs/`.
+key means, its default, its bounds and its choices stand here alone: `scripts/configuration.py` writes the comments of
+configs/tokenformer.yaml and the tables of docs/configuration.md from them.
 """
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Union  # noqa: UP035 (Python 3.11's get_type_hints and dacite agree on these)
 
+from tokenformer.config.keys import REQUIRED, key
 from tokenformer.errors import UserError
 
 # ruff: noqa: UP006, UP007, UP045
 
+LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
+DTYPES = ("float32", "bfloat16", "float16")
+LARGEST_SEED = 2**32 - 1
+MOST_STEPS = 10**9
+MOST_TOKENS = 2**24
+
 
 @dataclass
 class General:
-    run: str
-    project: str = "tokenformer"
-    seed: int = 42
-    runs_folder: str = "runs"
-    ignore_sanity_checks: bool = True
+    run: str = key("run", "name of this run; everything it writes is in RUNS_FOLDER/RUN", also=("name", "run_name"))
+    project: str = key("tokenformer", "groups runs")
+    seed: int = key(42, "of initialisation and of new parameter tokens", least=0, most=LARGEST_SEED)
+    runs_folder: str = key("runs", "where the folders of runs are", also=("output", "output_dir", "save_dir"))
+    ignore_sanity_checks: bool = key(True, "false: Nanotron checks every step that ranks agree; slow")
 
 
 @dataclass
 class Parallelism:
-    dp: int = 1
-    pp: int = 1
-    tp: int = 1
-    pp_engine: str = "1f1b"
-    tp_mode: str = "ALL_REDUCE"
-    tp_linear_async_communication: bool = False
-    expert_parallel_size: int = 1
+    dp: int = key(1, "data-parallel replicas; torchrun starts dp x tp x pp processes", least=1, most=65_536)
+    tp: int = key(1, "tensor-parallel shards of the parameter tokens", least=1, most=1024)
+    pp: int = key(1, "pipeline stages", least=1, most=1024)
+    expert_parallel_size: Optional[int] = key(
+        1, "Nanotron's; always 1", choices=(1, 0), remedy="there are no experts, so leave it out"
+    )
+    pp_engine: str = key("1f1b", "order of the microbatches in a pipeline", choices=("1f1b", "afab"))
+    tp_mode: str = key("ALL_REDUCE", "REDUCE_SCATTER is sequence parallelism", choices=("ALL_REDUCE", "REDUCE_SCATTER"))
+    tp_linear_async_communication: bool = key(False, "overlap communication in Nanotron's own sharded layers")
 
     @property
     def world_size(self) -> int:
-        return self.dp * self.pp * self.tp * self.expert_parallel_size
+        return self.dp * self.pp * self.tp
 
 
 @dataclass
 class InitMethod:
     """Random weights of a standard deviation, or those of a checkpoint; one of the two is None."""
 
-    std: Optional[float] = None
-    path: Optional[str] = None
-    optimizer: bool = False
+    std: Optional[float] = key(
+        None, "of random weights, but value tokens; about 1 / sqrt(hidden_size) learns fastest", above=0, most=1000
+    )
+    path: Optional[str] = key(
+        None, "or the weights of a checkpoint of any layout: RUN/checkpoints/STEP; then std: null"
+    )
+    optimizer: bool = key(False, "with path: take Adam's moments too")
 
 
 @dataclass
 class Model:
-    model_config: Dict[str, Any]
-    init_method: InitMethod = field(default_factory=lambda: InitMethod(std=0.02))
-    dtype: str = "float32"
-    make_vocab_size_divisible_by: int = 1
-    ddp_bucket_cap_mb: int = 25
+    model_config: Dict[str, Any] = key(REQUIRED, "the model type and its shape", registry="model type")
+    init_method: InitMethod = key(InitMethod(std=0.02), "how the weights begin")
+    dtype: str = key("float32", "of weights; on a CPU float32 is the fast one", choices=DTYPES)
+    make_vocab_size_divisible_by: int = key(1, "pads the vocabulary", least=1, most=65_536)
+    ddp_bucket_cap_mb: int = key(25, "megabytes of a gradient bucket between replicas", least=1, most=100_000)
 
 
 @dataclass
 class Tokenizer:
-    tokenizer_name_or_path: Optional[str] = None
+    tokenizer_name_or_path: Optional[str] = key(
+        None,
+        "Nanotron's; the corpus brings its tokenizer",
+        choices=(),
+        remedy="leave it out: `tokenformer prepare "
+        "--tokenizer FOLDER` puts a tokenizer into the corpus, and a run takes that one",
+    )
 
 
 @dataclass
 class Checkpoints:
-    checkpoint_interval: int
-    checkpoints_path: Optional[str] = None
-    save_initial_state: bool = False
-    babylm_ladder: bool = False
+    checkpoint_interval: int = key(
+        1000, "steps; the last step is always saved", least=1, most=MOST_STEPS, also=("save_steps", "save_interval")
+    )
+    checkpoints_path: Optional[str] = key(None, "null: RUNS_FOLDER/RUN/checkpoints")
+    save_initial_state: bool = key(False, "also before the first step")
+    babylm_ladder: bool = key(False, "also when 1M, 2M .. 10M, 20M .. 100M, 200M and so on words are read")
 
 
 @dataclass
 class Logging:
-    log_level: str = "warning"
-    log_level_replica: str = "warning"
-    iteration_step_info_interval: int = 1
+    log_level: str = key("warning", "of rank 0", choices=LOG_LEVELS)
+    log_level_replica: str = key("warning", "of the other ranks", choices=LOG_LEVELS)
+    iteration_step_info_interval: int = key(1, "steps between lines of metrics.jsonl", least=1, most=MOST_STEPS)
 
 
 @dataclass
 class Tokens:
     """`train_steps` is None while `curriculum.budget.words` decides it; a `PreparedRun` has it filled in."""
 
-    sequence_length: int
-    micro_batch_size: int
-    train_steps: Optional[int] = None
-    batch_accumulation_per_replica: int = 1
-    val_check_interval: int = -1
+    sequence_length: int = key(
+        REQUIRED,
+        "tokens a sample",
+        least=1,
+        most=MOST_TOKENS,
+        also=("seq_len", "max_seq_len", "block_size", "max_length"),
+    )
+    micro_batch_size: int = key(
+        16, "samples a microbatch", least=1, most=65_536, also=("batch_size", "per_device_train_batch_size")
+    )
+    batch_accumulation_per_replica: int = key(
+        1, "microbatches a step", least=1, most=65_536, also=("gradient_accumulation_steps", "grad_accumulation")
+    )
+    train_steps: Optional[int] = key(
+        None,
+        "steps of the whole run; null where curriculum.budget.words decides",
+        least=1,
+        most=MOST_STEPS,
+        also=("max_steps", "steps", "num_steps", "total_steps", "iterations"),
+    )
+    val_check_interval: int = key(
+        -1,
+        "steps between held-out losses; -1: only before the first and after the last step",
+        least=-1,
+        most=MOST_STEPS,
+        also=("eval_steps", "eval_interval"),
+    )
 
 
 @dataclass
 class OptimizerFactory:
-    name: str = "adamW"
-    adam_beta1: float = 0.9
-    adam_beta2: float = 0.95
-    adam_eps: float = 1e-8
-    torch_adam_is_fused: bool = True
+    name: str = key("adamW", "the only one so far", choices=("adamW",))
+    adam_beta1: float = key(0.9, "decay of the first moment", least=0, below=1, also=("beta1",))
+    adam_beta2: float = key(0.95, "decay of the second moment", least=0, below=1, also=("beta2",))
+    adam_eps: float = key(1e-8, "added to the root of the second moment", above=0, most=1, also=("eps", "epsilon"))
+    torch_adam_is_fused: bool = key(True, "torch's fused implementation")
 
 
 @dataclass
 class LearningRateScheduler:
-    learning_rate: float
-    lr_warmup_steps: int = 0
-    lr_warmup_style: str = "linear"
-    lr_decay_style: str = "linear"
-    lr_decay_starting_step: Optional[int] = None
-    lr_decay_steps: Optional[int] = None
-    min_decay_lr: Optional[float] = None
+    learning_rate: float = key(1e-3, "after warm-up", above=0, most=1000, also=("lr", "max_lr", "peak_lr"))
+    lr_warmup_steps: int = key(0, "steps of warm-up", least=0, most=MOST_STEPS, also=("warmup_steps", "warmup"))
+    lr_warmup_style: str = key("linear", "shape of the warm-up", choices=("linear", "constant"))
+    lr_decay_style: str = key("linear", "shape of the decay", choices=("linear", "cosine"))
+    lr_decay_starting_step: Optional[int] = key(None, "null: right after warm-up", least=0, most=MOST_STEPS)
+    lr_decay_steps: Optional[int] = key(None, "null: to the end", least=0, most=MOST_STEPS)
+    min_decay_lr: Optional[float] = key(
+        None, "where the decay ends; null: no decay", least=0, most=1000, also=("min_lr",)
+    )
 
 
 @dataclass
 class ParameterGroup:
     """Parameters whose names match the regular expression `parameters`; None keeps the optimizer's weight decay."""
 
-    parameters: str
-    weight_decay: Optional[float] = None
-    learning_rate_factor: float = 1.0
+    parameters: str = key(REQUIRED, "a regular expression")
+    weight_decay: Optional[float] = key(None, "null: the optimizer's", least=0, most=1000)
+    learning_rate_factor: float = key(1.0, "in multiples of learning_rate", least=0, most=1e6)
+
+    def __post_init__(self):
+        try:
+            re.compile(self.parameters)
+        except re.error as error:
+            raise UserError(f"parameters: {self.parameters!r} is no regular expression: {error}") from None
 
 
-def published_parameter_groups() -> List[ParameterGroup]:
-    """As in the official Tokenformer: norms and biases are not decayed, parameter tokens and embeddings are."""
-    return [ParameterGroup(parameters=r"norm|bias|\.tau$", weight_decay=0.0)]
+# As in the official Tokenformer: norms and biases are not decayed, parameter tokens and embeddings are.
+PUBLISHED_PARAMETER_GROUPS = [ParameterGroup(parameters=r"norm|bias|\.tau$", weight_decay=0.0)]
 
 
 @dataclass
 class Optimizer:
-    learning_rate_scheduler: LearningRateScheduler
-    optimizer_factory: OptimizerFactory = field(default_factory=OptimizerFactory)
-    zero_stage: int = 0
-    weight_decay: float = 0.1
-    clip_grad: Optional[float] = 1.0
-    accumulate_grad_in_fp32: bool = False
-    parameter_groups: List[ParameterGroup] = field(default_factory=published_parameter_groups)
+    optimizer_factory: OptimizerFactory = key(OptimizerFactory(), "the optimizer")
+    learning_rate_scheduler: LearningRateScheduler = key(
+        LearningRateScheduler(), "warm-up, constant, short decay: growth and a curriculum want no decay while they last"
+    )
+    zero_stage: int = key(0, "1 shards the optimizer over replicas", choices=(0, 1))
+    weight_decay: float = key(0.1, "AdamW's", least=0, most=1000)
+    clip_grad: Optional[float] = key(
+        1.0, "largest norm of the gradient, which growth changes; null: no clipping", above=0, most=1e9
+    )
+    accumulate_grad_in_fp32: bool = key(False, "for 16-bit models")
+    parameter_groups: List[ParameterGroup] = key(
+        PUBLISHED_PARAMETER_GROUPS, "the first group whose pattern a parameter's name matches; others as above"
+    )
 
 
 @dataclass
 class Dataset:
-    dataset_folder: str
+    dataset_folder: str = key(REQUIRED, "what `tokenformer prepare` wrote", also=("dataset", "corpus", "data_dir"))
 
 
 @dataclass
 class Data:
-    dataset: Dataset
-    seed: int = 42
-    num_loading_workers: int = 0
+    dataset: Dataset = key(REQUIRED, "the corpus")
+    seed: int = key(42, "of the sample plan", least=0, most=LARGEST_SEED)
+    num_loading_workers: int = key(
+        0, "processes that read ahead; the order does not depend on it", least=0, most=256, also=("num_workers",)
+    )
 
 
-@dataclass
+@dataclass(kw_only=True)
 class DataStage:
-    name: str
-    data: Data
-    start_training_step: int = 1
+    name: str = key("corpus", "what the plan calls the data")
+    start_training_step: Optional[int] = key(
+        1, "Nanotron's; always 1", choices=(1, 0), remedy="there is one stage, and `curriculum` orders the data"
+    )
+    data: Data = key(REQUIRED, "what is read, and how")
 
 
 @dataclass
 class WordBudget:
     """`words` is a number or text such as 10M; `max_epochs` bounds how often any document is read. None is no bound."""
 
-    words: Any = None
-    max_epochs: Optional[int] = None
+    words: Optional[Union[int, float, str]] = key(
+        None, "words to read, repeats counted: 10M; then tokens.train_steps: null"
+    )
+    max_epochs: Optional[int] = key(
+        None, "how often a document may be read; more is an error", least=1, most=100_000, also=("epochs", "num_epochs")
+    )
 
 
 @dataclass
 class ContextPhase:
     """A context of `length` tokens `until` a fraction of the run's steps; the last phase has no `until`."""
 
-    length: int
-    until: Optional[float] = None
+    length: int = key(REQUIRED, "tokens of context", least=1, most=MOST_TOKENS)
+    until: Optional[float] = key(None, "share of the run's steps; the last phase has none", above=0, most=1)
 
 
 @dataclass
 class Curriculum:
-    """`ordering` is a name in `tokenformer.curriculum.ORDERINGS` and its parameters, `selections` are names in
-    `tokenformer.curriculum.SELECTIONS` and theirs; `mixture` holds a share, or a list of [progress, share], for each
-    source of the corpus, and takes the place of the sources' weights; `keep_neighbours` is a number of levels of
-    difficulty, within which each source is read in the order of its files; `smoothing` is the weight of the past in the
-    moving average of complexity that triggers growth."""
+    """In which order text is read: an ordering, and what it may read.
 
-    ordering: Dict[str, Any] = field(default_factory=lambda: {"name": "random"})
-    selections: List[Dict[str, Any]] = field(default_factory=list)
-    mixture: Optional[Dict[str, Any]] = None
-    context_length: Optional[List[ContextPhase]] = None
-    budget: WordBudget = field(default_factory=WordBudget)
-    keep_neighbours: Optional[int] = None
-    smoothing: float = 0.98
+    `mixture` takes the place of the sources' weights. `smoothing` is of the complexity that triggers growth.
+    """
+
+    ordering: Dict[str, Any] = key({"name": "random"}, "which ordering, and its keys", registry="ordering")
+    selections: List[Dict[str, Any]] = key([], "which documents may be read: a list of the above", registry="selection")
+    mixture: Optional[Dict[str, Any]] = key(
+        None, "shares of all sources, no weights: {a: 0.7, b: [[0, 0], [1, 0.3]]}, by progress"
+    )
+    context_length: Optional[List[ContextPhase]] = key(
+        None, "tokens of context: [{length: 32, until: 0.6}, {length: 128}]; null: sequence_length"
+    )
+    budget: WordBudget = key(WordBudget(), "the length of the run in words")
+    keep_neighbours: Optional[int] = key(
+        None, "levels of difficulty within which a source is read as its files stand; null: none", least=1, most=1000
+    )
+    smoothing: float = key(
+        0.98, "weight of the past in the moving average of complexity that the trigger reads", least=0, below=1
+    )
 
 
 @dataclass
 class Growth:
-    """`trigger` is a name in `tokenformer.growth.TRIGGERS` and its parameters; `operators` holds, for each model type,
-    a name in `tokenformer.growth.OPERATORS` and its parameters, or a list of them, one for each event. A model type
-    without an operator keeps its size.
+    """When and how the model grows. A model type without an operator keeps its size."""
 
-    The other keys say how it goes on: `new_moments` (see `growth.parameter_state`); whether learning rates follow the
-    operator's factors; and for the elements that the last event made, the steps until they have their whole learning
-    rate, and how many times that of the others it is."""
-
-    trigger: Dict[str, Any]
-    operators: Dict[str, Union[List[Dict[str, Any]], Dict[str, Any]]]
-    earliest_step: int = 0
-    latest_step: Optional[int] = None
-    minimum_steps_between: int = 1
-    tolerance: float = 1e-4
-    new_moments: str = "keep"
-    learning_rate_follows_width: bool = True
-    warmup_steps: int = 0
-    learning_rate_factor: float = 1.0
+    trigger: Dict[str, Any] = key(REQUIRED, "when it grows: which trigger, and its keys", registry="trigger")
+    operators: Dict[str, Union[List[Dict[str, Any]], Dict[str, Any]]] = key(
+        REQUIRED, "how, by model type; a type without one keeps its size", registry="growth operator"
+    )
+    earliest_step: int = key(0, "no growth before", least=0, most=MOST_STEPS)
+    latest_step: Optional[int] = key(None, "no growth after; null: until the end", least=0, most=MOST_STEPS)
+    minimum_steps_between: int = key(1, "nor closer together", least=1, most=MOST_STEPS)
+    tolerance: float = key(
+        1e-4, "largest change of the held-batch loss at an exact growth, in nats", least=0, most=1000
+    )
+    new_moments: str = key(
+        "keep", "Adam's moments of new elements; keep: what the operator says", choices=("keep", "zero", "mean")
+    )
+    learning_rate_follows_width: bool = key(
+        True, "the operator scales learning rates, so that a wider model learns as fast"
+    )
+    warmup_steps: int = key(
+        0, "steps in which the learning rate of new elements alone rises from 0", least=0, most=MOST_STEPS
+    )
+    learning_rate_factor: float = key(
+        1.0, "that rate then, in multiples of the others', until the next event", above=0, most=1e6
+    )
 
 
 @dataclass
 class Validation:
-    """`levels` is "source" (one level a source of the corpus) or the number of complexity levels of equal size."""
-
-    levels: Any = "source"
-    batch_size: int = 32
+    levels: Union[int, str] = key(
+        "source",
+        "held-out loss by source of the corpus, or by a number of complexity levels",
+        choices=("source",),
+        least=1,
+        most=10_000,
+    )
+    batch_size: int = key(32, "windows a forward pass", least=1, most=65_536)
 
 
 @dataclass
 class Evaluation:
-    """`tasks` are names of `tokenformer.evaluation.task_files`; they are scored when so many words have been read, as
-    `at_words` lists and at every multiple of `every_words`. `batch_size` None is by the memory of the device."""
+    """Tasks that are scored on the live model while it trains."""
 
-    tasks: List[str]
-    data: Optional[str] = None
-    at_words: List[int] = field(default_factory=list)
-    every_words: Optional[int] = None
-    fast: bool = True
-    batch_size: Optional[int] = None
+    tasks: List[str] = key([], "names of tasks, as `tokenformer eval` knows them, or .yaml files; [] for none")
+    data: Optional[str] = key(None, "folder with the tasks' files; null: $TOKENFORMER_EVALUATION_DATA, or the Hub")
+    at_words: List[int] = key([], "numbers of words read after which to score", least=0)
+    every_words: Optional[int] = key(None, "and at every multiple of this number; null: only at_words", least=1)
+    fast: bool = key(True, "a fixed tenth of the items; false: all")
+    batch_size: Optional[int] = key(
+        None, "texts of a forward pass; null: by the memory of the device", least=1, most=65_536
+    )
 
     def is_due(self, words_before: float, words: float) -> bool:
         """Whether a step that read from `words_before` to `words` words crossed one of the chosen numbers."""
@@ -231,21 +315,22 @@ class Evaluation:
         return crosses_multiple or any(words_before < chosen <= words for chosen in self.at_words)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class RunConfig:
-    general: General
-    model: Model
-    checkpoints: Checkpoints
-    tokens: Tokens
-    optimizer: Optimizer
-    data_stages: List[DataStage]
-    parallelism: Parallelism = field(default_factory=Parallelism)
-    tokenizer: Tokenizer = field(default_factory=Tokenizer)
-    logging: Logging = field(default_factory=Logging)
-    curriculum: Curriculum = field(default_factory=Curriculum)
-    growth: Optional[Growth] = None
-    validation: Validation = field(default_factory=Validation)
-    evaluation: Optional[Evaluation] = None
+    general: General = key(General(), "the run and its folder")
+    plugins: List[str] = key([], "Python modules that register operators, triggers, measures, orderings, selections")
+    parallelism: Parallelism = key(Parallelism(), "how the model is spread over processes")
+    model: Model = key(REQUIRED, "the model")
+    tokenizer: Tokenizer = key(Tokenizer(), "Nanotron's section")
+    checkpoints: Checkpoints = key(Checkpoints(), "when the run is saved")
+    logging: Logging = key(Logging(), "what is printed and written down")
+    tokens: Tokens = key(REQUIRED, "the size of steps, and how many there are")
+    optimizer: Optimizer = key(Optimizer(), "how weights are learned")
+    data_stages: List[DataStage] = key(REQUIRED, "the corpus; one entry")
+    curriculum: Curriculum = key(Curriculum(), "in which order text is read")
+    growth: Optional[Growth] = key(None, "when and how the model grows; null: never")
+    validation: Validation = key(Validation(), "how held-out loss is measured")
+    evaluation: Optional[Evaluation] = key(None, "tasks that are scored on the live model while it trains; null: none")
 
     @property
     def run_folder(self) -> Path:

@@ -26,6 +26,7 @@ from typing import Any
 
 import torch
 
+from tokenformer.config.keys import key
 from tokenformer.errors import UserError
 from tokenformer.growth.cloning import CloneRule, Part
 from tokenformer.growth.operator import GrowthOperator, GrowthPlan, ParameterGrowth
@@ -89,30 +90,20 @@ class TokenAmount:
 
 @dataclass(frozen=True)
 class AppendTokens(GrowthOperator):
-    """Appends parameter tokens to every Pattention, or to those of some layers or projections.
+    """Appends parameter tokens to every Pattention, or to those of some layers or projections."""
 
-    Args:
-        factor: how many times as many tokens a projection has after an event; 2 when no amount is given.
-        count: how many tokens a projection gets, instead of `factor`.
-        to: how many it has after the event, instead of `factor`.
-        qkv, output, feed_forward: the amount of one projection alone: a factor, or a mapping such as {count: 64}; 1
-            leaves it as it is.
-        layers: indices of the layers that grow; None is all.
-        new_tokens: "zero_values", "zero_keys" or "clone".
-        norm: "own" or "shared"; None is the exact one for `new_tokens`.
-        noise_db: for clones, ratio of values to noise in decibels; None is no noise.
-    """
-
-    factor: float | None = None
-    count: int | None = None
-    to: int | None = None
-    qkv: Any = None
-    output: Any = None
-    feed_forward: Any = None
-    layers: list[int] | None = None
-    new_tokens: str = "zero_values"
-    norm: str | None = None
-    noise_db: float | None = 0.0
+    factor: float | None = key(None, "tokens after an event, in multiples of those before; 2 when no amount is given")
+    count: int | None = key(None, "or how many tokens a projection gets")
+    to: int | None = key(None, "or how many it has after the event")
+    qkv: Any = key(None, "amount of one projection alone: a factor, or {count: 64}; 1 leaves it as it is")
+    output: Any = key(None, "the same")
+    feed_forward: Any = key(None, "the same")
+    layers: list[int] | None = key(None, "indices of the layers that grow; null: all")
+    new_tokens: str = key(
+        "zero_values", "zero_values (random keys), zero_keys (random values) or clone (of present tokens)"
+    )
+    norm: str | None = key(None, "own: normalised apart; shared: with the last segment; null: the exact one")
+    noise_db: float | None = key(0.0, "of clones, ratio of values to noise in decibels; null: no noise")
 
     name = "append_tokens"
     model_types = ("tokenformer",)

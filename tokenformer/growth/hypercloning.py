@@ -48,6 +48,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tokenformer.config.keys import key
 from tokenformer.errors import UserError
 from tokenformer.growth.cloning import KINDS, CloneRule, Part
 from tokenformer.growth.operator import GrowthOperator, GrowthPlan, ParameterGrowth, zero
@@ -164,33 +165,27 @@ def _model_type(config: Any) -> str:
 
 @dataclass(frozen=True)
 class HyperCloning(GrowthOperator):
-    """Copies the width of a model.
+    """Copies the width of a model."""
 
-    Args:
-        width: n, copies of the residual stream and of the heads; a whole number.
-        feed_forward: u, copies of the feed-forward layer's features or parameter tokens; None is `width`.
-        noise_db: ratio of weights to noise in decibels; None is no noise.
-        kind: "symmetric" or "diagonal", how weights are laid out whose inputs and outputs are both copied.
-        tied_embeddings: "final_norm" or "untie", what keeps the logits where the head is the embedding.
-    """
-
-    width: int = 2
-    feed_forward: int | None = None
-    noise_db: float | None = 0.0
-    kind: str = "symmetric"
-    tied_embeddings: str = "final_norm"
+    width: int = key(2, "copies of the residual stream and of the heads")
+    feed_forward: int | None = key(None, "copies of the feed-forward layer's features or tokens; null: width")
+    noise_db: float | None = key(0.0, "ratio of weights to noise in decibels; null: no noise")
+    kind: str = key("symmetric", "symmetric or diagonal: weights whose inputs and outputs are both copied")
+    tied_embeddings: str = key("final_norm", "final_norm or untie: what keeps the logits of tied embeddings")
 
     name = "hypercloning"
 
     def __post_init__(self):
-        for key, factor in (("width", self.width), ("feed_forward", self.feed_forward_copies)):
+        for name, factor in (("width", self.width), ("feed_forward", self.feed_forward_copies)):
             if not isinstance(factor, int) or isinstance(factor, bool) or factor < 1:
-                raise UserError(f"hypercloning: {key} is {factor!r}; a model is cloned a whole number of times, from 1")
+                raise UserError(
+                    f"hypercloning: {name} is {factor!r}; a model is cloned a whole number of times, from 1"
+                )
         if self.width == self.feed_forward_copies == 1:
             raise UserError("hypercloning: width 1 and feed_forward 1 leave the model as it is; raise one of them")
-        for key, choices in (("kind", KINDS), ("tied_embeddings", TIED_EMBEDDINGS)):
-            if getattr(self, key) not in choices:
-                raise UserError(f"hypercloning: {key} is {getattr(self, key)!r}; choose {' or '.join(choices)}")
+        for name, choices in (("kind", KINDS), ("tied_embeddings", TIED_EMBEDDINGS)):
+            if getattr(self, name) not in choices:
+                raise UserError(f"hypercloning: {name} is {getattr(self, name)!r}; choose {' or '.join(choices)}")
         if self.noise_db is not None and not math.isfinite(self.noise_db):
             raise UserError(f"hypercloning: noise_db is {self.noise_db}; give decibels, or null for no noise")
         factors = {self.width, self.feed_forward_copies}

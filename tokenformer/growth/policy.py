@@ -10,7 +10,6 @@ from tokenformer.config.sections import Growth
 from tokenformer.errors import UserError
 from tokenformer.growth import OPERATORS, TRIGGERS
 from tokenformer.growth.operator import GrowthOperator
-from tokenformer.growth.parameter_state import NEW_MOMENTS
 from tokenformer.growth.triggers import LossHistory, Progress, Trigger
 
 
@@ -94,14 +93,6 @@ def operators_of_events(
 
 def _check_new_elements(section: Growth, events: int, name: str) -> None:
     """The settings of what new elements learn."""
-    if section.new_moments not in NEW_MOMENTS:
-        raise UserError(
-            f"{name}: growth.new_moments is {section.new_moments!r}; choose one of {', '.join(NEW_MOMENTS)}"
-        )
-    if section.warmup_steps < 0:
-        raise UserError(f"{name}: growth.warmup_steps is {section.warmup_steps}; it must be 0 or more")
-    if not section.learning_rate_factor > 0:
-        raise UserError(f"{name}: growth.learning_rate_factor is {section.learning_rate_factor}; it must be above 0")
     if events > 1 and section.warmup_steps > section.minimum_steps_between:
         raise UserError(
             f"{name}: growth.warmup_steps {section.warmup_steps} is more than growth.minimum_steps_between "

@@ -20,6 +20,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+from tokenformer.config.keys import key
 from tokenformer.errors import UserError
 from tokenformer.growth.operator import GrowthOperator, GrowthPlan, ParameterGrowth, as_it_is, zero
 from tokenformer.growth.parameter_name import ParameterName
@@ -39,19 +40,12 @@ class GrownLayer:
 
 @dataclass(frozen=True)
 class StackLayers(GrowthOperator):
-    """Copies layers.
+    """Copies layers."""
 
-    Args:
-        factor: how many times each of the repeated layers stands in the grown model; a whole number of 2 or more.
-        order: "stack", "interleave" or "last".
-        layers: how many of the last layers `last` repeats.
-        zero_gated: whether copies begin by adding nothing, which keeps the function.
-    """
-
-    factor: int = 2
-    order: str = "stack"
-    layers: int | None = None
-    zero_gated: bool = False
+    factor: int = key(2, "how many times each of the repeated layers stands in the grown model")
+    order: str = key("stack", "stack, interleave, or last with layers")
+    layers: int | None = key(None, "how many of the last layers `last` repeats")
+    zero_gated: bool = key(False, "true: copies add nothing at first, which keeps the function")
 
     name = "stack_layers"
 

@@ -1,30 +1,26 @@
-"""The `model_config` block of a Tokenformer."""
+"""The `model_config` block of a YAML, for each model type, without torch."""
 
+import dataclasses
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import List, Optional, Union  # noqa: UP035 (Nanotron's parser, dacite, reads these annotations)
+from dataclasses import dataclass
+from typing import Any, List, Optional, Union  # noqa: UP035 (Nanotron's parser, dacite, reads these annotations)
 
+from tokenformer.config.keys import REQUIRED, check_value, key, key_of
+from tokenformer.config.registry import Registry
+from tokenformer.config.sections import marked_model_type
 from tokenformer.errors import UserError
-from tokenformer.kernels import BACKENDS
-from tokenformer.kernels.reference import GELU_APPROXIMATIONS
-from tokenformer.kernels.theta import VARIANTS
 
 # ruff: noqa: UP006, UP007, UP045
 
 PROJECTIONS = ("qkv", "output", "feed_forward")
-CHOICES = {
-    "theta": tuple(VARIANTS),
-    "gelu": tuple(GELU_APPROXIMATIONS),
-    "tau": ("fixed", "learned", "current"),
-    "qkv_layer": ("pattention", "linear"),
-    "output_layer": ("pattention", "linear"),
-    "feed_forward_layer": ("pattention", "swiglu"),
-    "block_norm": ("layer_norm", "rms_norm"),
-    "final_norm": ("layer_norm", "rms_norm"),
-    "initialization": ("official", "fan_in"),
-    "kernel": ("auto", *BACKENDS),
-}
+VOCABULARY = "null: the vocabulary of the corpus; a number is at least that"
+MOST_WIDTH = 2**20
+MOST_HEADS = 2**16
+MOST_LAYERS = 10_000
+MOST_WORDS = 2**26
+MOST_POSITIONS = 2**24
+MOST_PARAMETER_TOKENS = 2**26
 
 
 @dataclass
@@ -37,8 +33,8 @@ class TokenSegment:
             stays when zero keys are appended to the segment, which is what keeps the function.
     """
 
-    tokens: int
-    tau: float
+    tokens: int = key(REQUIRED, "rows of keys and of values", most=MOST_PARAMETER_TOKENS)
+    tau: float = key(REQUIRED, "stored scale of the scores")
 
 
 Tokens = Union[int, List[TokenSegment]]
@@ -53,95 +49,95 @@ def segments_of(tokens: Union[int, Sequence[TokenSegment]]) -> list[TokenSegment
 class LayerTokens:
     """Parameter tokens of one layer that differ from those of the others; None is as in the others."""
 
-    layer: int
-    qkv_tokens: Optional[Tokens] = None
-    output_tokens: Optional[Tokens] = None
-    feed_forward_tokens: Optional[Tokens] = None
+    layer: int = key(REQUIRED, "its number, from 0", least=0, most=MOST_LAYERS)
+    qkv_tokens: Optional[Tokens] = key(None, "null: as in the others", most=MOST_PARAMETER_TOKENS)
+    output_tokens: Optional[Tokens] = key(None, "null: as in the others", most=MOST_PARAMETER_TOKENS)
+    feed_forward_tokens: Optional[Tokens] = key(None, "null: as in the others", most=MOST_PARAMETER_TOKENS)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class TokenformerConfig:
     """Architecture of a Tokenformer; Nanotron's and transformers' names where they exist.
 
     `qkv_tokens` is the number of parameter tokens of each of the query, key and value projections, `output_tokens` that
     of the attention's output projection and `feed_forward_tokens` that of the feed-forward layer. Each is a number, or
-    after growth a list of `TokenSegment`; `layer_tokens` holds what single layers have instead. What every field means
-    stands in configs/tokenformer.yaml.
+    after growth a list of `TokenSegment`; `layer_tokens` holds what single layers have instead.
     """
 
-    hidden_size: int
-    num_hidden_layers: int
-    num_attention_heads: int
-    qkv_tokens: Tokens
-    output_tokens: Tokens
-    feed_forward_tokens: Tokens
-    vocab_size: int
-    max_position_embeddings: int
-    is_tokenformer_config: bool = True  # marks the model type, as Nanotron's own `is_llama_config` does
-    num_key_value_heads: Optional[int] = None
-    tie_word_embeddings: bool = True
-    layer_tokens: List[LayerTokens] = field(default_factory=list)
-    qkv_layer: str = "pattention"
-    output_layer: str = "pattention"
-    feed_forward_layer: str = "pattention"
-    swiglu_width: Optional[int] = None
-    theta: str = "l2_norm_gelu"
-    gelu: str = "erf"
-    tau: str = "fixed"
-    pattention_eps: float = 1e-6
-    block_norm: str = "layer_norm"
-    block_norm_affine: bool = False
-    final_norm: str = "layer_norm"
-    norm_eps: float = 1e-5
-    rope_theta: float = 10000.0
-    rotary_fraction: float = 0.25
-    document_mask: bool = False
-    initialization: str = "official"
-    kernel: str = "auto"
-    bos_token_id: Optional[int] = None
-    eos_token_id: Optional[int] = None
-    pad_token_id: Optional[int] = None
+    is_tokenformer_config: bool = key(True, "the model type")  # as Nanotron's own `is_llama_config`
+    vocab_size: Optional[int] = key(None, VOCABULARY, least=1, most=MOST_WORDS)
+    max_position_embeddings: int = key(REQUIRED, "at least tokens.sequence_length", least=1, most=MOST_POSITIONS)
+    hidden_size: int = key(REQUIRED, "width of the residual stream", least=1, most=MOST_WIDTH, also=("d_model",))
+    num_hidden_layers: int = key(REQUIRED, "blocks", least=1, most=MOST_LAYERS, also=("n_layers", "num_layers"))
+    num_attention_heads: int = key(
+        REQUIRED, "heads of hidden_size / num_attention_heads features", least=1, most=MOST_HEADS, also=("n_heads",)
+    )
+    num_key_value_heads: Optional[int] = key(
+        None, "fewer than heads: grouped-query attention; null: as many", least=1, most=MOST_HEADS
+    )
+    qkv_tokens: Tokens = key(
+        REQUIRED, "parameter tokens of each of the query, key and value projections", most=MOST_PARAMETER_TOKENS
+    )
+    output_tokens: Tokens = key(
+        REQUIRED, "parameter tokens of the attention's output projection", most=MOST_PARAMETER_TOKENS
+    )
+    feed_forward_tokens: Tokens = key(
+        REQUIRED, "parameter tokens of the feed-forward layer", most=MOST_PARAMETER_TOKENS
+    )
+    layer_tokens: List[LayerTokens] = key(
+        [], "what single layers have instead, as in: - {layer: 0, feed_forward_tokens: 128}"
+    )
+    qkv_layer: str = key("pattention", "the query, key and value projections", choices=("pattention", "linear"))
+    output_layer: str = key("pattention", "the attention's output projection", choices=("pattention", "linear"))
+    feed_forward_layer: str = key("pattention", "the feed-forward layer", choices=("pattention", "swiglu"))
+    swiglu_width: Optional[int] = key(None, "width of the SwiGLU, where that is chosen", most=MOST_WIDTH)
+    theta: str = key(
+        "l2_norm_gelu", "what makes weights of scores", choices=("l2_norm_gelu", "gelu_l2_norm", "softmax")
+    )
+    gelu: str = key("erf", "exact or approximated", choices=("erf", "tanh"))
+    tau: str = key(
+        "fixed",
+        "scale of the scores; current: by the tokens there are",
+        choices=("fixed", "learned", "current"),
+    )
+    pattention_eps: float = key(
+        1e-6, "mean-square eps of the score's norm; 0 is the official code's formula", least=0, most=1
+    )
+    block_norm: str = key("layer_norm", "before attention and feed-forward", choices=("layer_norm", "rms_norm"))
+    block_norm_affine: bool = key(False, "whether these norms have a learned scale (and shift)")
+    final_norm: str = key("layer_norm", "before the head; always learned", choices=("layer_norm", "rms_norm"))
+    norm_eps: float = key(1e-5, "of both", above=0, most=1)
+    rope_theta: float = key(10000.0, "base of the rotary positions", least=1, most=1e12)
+    rotary_fraction: float = key(0.25, "share of each head's features that carry the position", least=0, most=1)
+    tie_word_embeddings: bool = key(True, "the head is the embedding")
+    document_mask: bool = key(
+        False, "true: no token attends to another document; eos_token_id ends one (0 in our corpora)"
+    )
+    initialization: str = key(
+        "official", "fan_in: 1 / sqrt(inputs) for keys, 1 / sqrt(tokens) for values", choices=("official", "fan_in")
+    )
+    kernel: str = key("auto", "auto: triton on a GPU, torch on a CPU", choices=("auto", "triton", "torch", "reference"))
+    bos_token_id: Optional[int] = key(None, "the tokenizer's, for the record", least=0, most=MOST_WORDS)
+    eos_token_id: Optional[int] = key(None, "ends a document; document_mask needs it", least=0, most=MOST_WORDS)
+    pad_token_id: Optional[int] = key(None, "the tokenizer's, for the record", least=0, most=MOST_WORDS)
 
     def __post_init__(self):
         if self.num_key_value_heads is None:
             self.num_key_value_heads = self.num_attention_heads
         if self.layer_tokens is None:
             self.layer_tokens = []  # Nanotron writes an empty list or mapping as null
-        self._check_choices()
-        self._check_sizes()
-        self._check_heads()
+        self._check_keys()
+        _check_multiple(self, "hidden_size", "num_attention_heads")
+        _check_multiple(self, "num_attention_heads", "num_key_value_heads")
         self._check_tokens()
 
-    def _check_choices(self):
-        for key, choices in CHOICES.items():
-            if getattr(self, key) not in choices:
-                raise UserError(f"model_config.{key} is {getattr(self, key)!r}; choose one of {', '.join(choices)}")
-        if not self.pattention_eps >= 0:
-            raise UserError(f"model_config.pattention_eps is {self.pattention_eps}; it must be 0 or more")
+    def _check_keys(self):
+        for field in dataclasses.fields(self):
+            check_value(getattr(self, field.name), key_of(field), f"model_config.{field.name}")
         if self.feed_forward_layer == "swiglu" and (self.swiglu_width or 0) < 1:
             raise UserError("model_config.feed_forward_layer swiglu needs a model_config.swiglu_width of 1 or more")
         if self.document_mask and self.eos_token_id is None:
             raise UserError("model_config.document_mask needs model_config.eos_token_id, which ends a document")
-
-    def _check_sizes(self):
-        keys = ("hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "vocab_size")
-        for key in (*keys, "max_position_embeddings"):
-            if getattr(self, key) < 1:
-                raise UserError(f"model_config.{key} is {getattr(self, key)}; it must be 1 or more")
-
-    def _check_heads(self):
-        if self.hidden_size % self.num_attention_heads:
-            raise UserError(
-                f"model_config.hidden_size {self.hidden_size} is not a multiple of num_attention_heads "
-                f"{self.num_attention_heads}"
-            )
-        if self.num_attention_heads % self.num_key_value_heads:
-            raise UserError(
-                f"model_config.num_attention_heads {self.num_attention_heads} is not a multiple of "
-                f"num_key_value_heads {self.num_key_value_heads}"
-            )
-        if not 0 <= self.rotary_fraction <= 1:
-            raise UserError(f"model_config.rotary_fraction is {self.rotary_fraction}; it must lie between 0 and 1")
 
     def _check_tokens(self):
         layers = [tokens.layer for tokens in self.layer_tokens]
@@ -185,3 +181,51 @@ class TokenformerConfig:
     def tokens(self, projection: str, layer: int = 0) -> int:
         """Parameter tokens of one Pattention of the projection in a layer, over all segments."""
         return sum(segment.tokens for segment in self.segments(projection, layer))
+
+
+def _check_multiple(config: Any, name: str, divisor: str) -> None:
+    if getattr(config, name) % getattr(config, divisor):
+        raise UserError(
+            f"model_config.{name} {getattr(config, name)} is not a multiple of {divisor} {getattr(config, divisor)}"
+        )
+
+
+@dataclass
+class LlamaKeys:
+    """Architecture of a Llama; the names and the defaults of Nanotron's `LlamaConfig`, which it becomes."""
+
+    is_llama_config: bool = key(True, "the model type")
+    vocab_size: Optional[int] = key(None, VOCABULARY, least=1, most=MOST_WORDS)
+    max_position_embeddings: int = key(2048, "at least tokens.sequence_length", least=1, most=MOST_POSITIONS)
+    hidden_size: int = key(4096, "width of the residual stream", least=1, most=MOST_WIDTH, also=("d_model",))
+    num_hidden_layers: int = key(32, "blocks", least=1, most=MOST_LAYERS, also=("n_layers", "num_layers"))
+    num_attention_heads: int = key(
+        32, "heads of hidden_size / num_attention_heads features", least=1, most=MOST_HEADS, also=("n_heads",)
+    )
+    num_key_value_heads: Optional[int] = key(
+        None, "fewer than heads: grouped-query attention; null: as many", least=1, most=MOST_HEADS
+    )
+    intermediate_size: int = key(11008, "width of the SwiGLU feed-forward layer", least=1, most=MOST_WIDTH)
+    hidden_act: str = key("silu", "its activation")
+    rms_norm_eps: float = key(1e-6, "of every RMSNorm", above=0, most=1)
+    rope_theta: float = key(10000.0, "base of the rotary frequencies", least=1, most=1e12)
+    rope_scaling: Optional[dict] = key(None, "of Nanotron, which does not read it", choices=(), remedy="leave it out")
+    tie_word_embeddings: bool = key(False, "the head is the embedding")
+    initializer_range: float = key(0.02, "of Nanotron, which reads model.init_method instead", least=0, most=1000)
+    bos_token_id: int = key(1, "the tokenizer's, for the record", least=0, most=MOST_WORDS)
+    eos_token_id: int = key(2, "the tokenizer's, for the record", least=0, most=MOST_WORDS)
+    pad_token_id: Optional[int] = key(None, "the tokenizer's, for the record", least=0, most=MOST_WORDS)
+    pretraining_tp: int = key(1, "of Nanotron, which does not read it", choices=(1,), remedy="leave it out")
+    use_cache: bool = key(True, "of Nanotron, which does not read it", choices=(True,), remedy="leave it out")
+
+    def __post_init__(self):
+        if self.num_key_value_heads is None:
+            self.num_key_value_heads = self.num_attention_heads
+        _check_multiple(self, "hidden_size", "num_attention_heads")
+        _check_multiple(self, "num_attention_heads", "num_key_value_heads")
+
+
+MODEL_TYPES: Registry[type] = Registry(
+    "model type", {"tokenformer": TokenformerConfig, "llama": LlamaKeys}, name_in=marked_model_type
+)
+"""Model type, as `model_config` marks it, -> its keys."""

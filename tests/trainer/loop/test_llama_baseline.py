@@ -15,6 +15,7 @@ from tests.support.training.run_files import (
     weights,
 )
 from tests.support.training.tiny_run import VOCABULARY
+from tokenformer.config.loading import read_extended
 
 LLAMA = {
     "is_llama_config": True,
@@ -30,9 +31,7 @@ LLAMA = {
 
 
 def test_the_shipped_configs_differ_in_model_config_alone(repository):
-    contents = [
-        yaml.safe_load((repository / "configs" / name).read_text()) for name in ("tokenformer.yaml", "llama.yaml")
-    ]
+    contents = [read_extended(repository / "configs" / name) for name in ("tokenformer.yaml", "llama.yaml")]
     blocks = [content["model"].pop("model_config") for content in contents]
     assert contents[0] == contents[1]
     assert blocks[0]["is_tokenformer_config"] is blocks[1]["is_llama_config"] is True

@@ -131,7 +131,7 @@ def test_a_file_that_holds_no_sections_is_named(refused, tmp_path, content):
     assert str(path) in refused(config=path)
 
 
-@pytest.mark.parametrize("section", ["tokens", "model", "optimizer", "data_stages", "checkpoints", "general"])
+@pytest.mark.parametrize("section", ["tokens", "model", "data_stages"])
 def test_a_missing_section_is_named(refused, tiny_config, tmp_path, section):
     content = yaml.safe_load(tiny_config.read_text())
     del content[section]

@@ -17,7 +17,7 @@ class Interleaved(OrderingKeys):
     each cycle reaches over the whole range.
     """
 
-    cycles: int = key(4, "climbs in an epoch; 1 is easy_to_hard", least=1)
+    cycles: int = key(4, "climbs in an epoch; 1 is easy_to_hard", least=1, most=10_000)
 
     name = "interleaved"
 

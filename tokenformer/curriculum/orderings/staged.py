@@ -17,7 +17,7 @@ class Staged(OrderingKeys):
     Copies of all epochs come stage by stage; in a stage epoch after epoch, each in random order.
     """
 
-    stages: int = key(3, "levels of equal size, where no edges are given", least=1, most=100_000)
+    stages: int = key(3, "levels of equal size, where no edges are given", least=1, most=1000)
     thresholds: list[float] | None = key(None, "complexities at which the next level begins", rising=True)
     percentiles: list[float] | None = key(None, "the same in percent of the text", least=0, most=100, rising=True)
     revisit: bool = key(False, "a copy may also be read in any later stage, all with equal chance")

@@ -40,7 +40,7 @@ def nanotron_settings(config: RunConfig, model_config: Any) -> dict[str, Any]:
     general = {key: getattr(config.general, key) for key in ("project", "run", "seed", "ignore_sanity_checks")}
     return {
         "general": general,
-        "parallelism": dataclasses.asdict(config.parallelism),
+        "parallelism": dataclasses.asdict(config.parallelism) | {"expert_parallel_size": 1},
         "model": _model(config, model_config),
         "tokenizer": dataclasses.asdict(config.tokenizer),
         "checkpoints": {

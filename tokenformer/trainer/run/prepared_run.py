@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tokenformer.config.loading import load_config
 from tokenformer.config.sections import RunConfig
 from tokenformer.curriculum.budget import ladder_steps, number_of_words
 from tokenformer.curriculum.context_length import ContextSchedule
@@ -24,6 +23,7 @@ from tokenformer.growth.operator import Transition
 from tokenformer.growth.policy import ExpectedEvent, GrowthPolicy, PlannedRun, expected_events, growth_policy
 from tokenformer.growth.triggers import LossHistory, Progress
 from tokenformer.model.flops import model_size
+from tokenformer.run_config import load_run_config
 from tokenformer.trainer.bridge.model_config import model_config_from
 from tokenformer.trainer.run.checks import check_growth, check_model, check_settings
 from tokenformer.trainer.run.plan_progress import PlanProgress
@@ -105,7 +105,7 @@ class PreparedRun:
 
     @classmethod
     def from_file(cls, path: Path, assignments=()) -> "PreparedRun":
-        return cls(load_config(path, assignments), str(path))
+        return cls(load_run_config(path, assignments), str(path))
 
     def _sample_plan(self) -> SamplePlan:
         table, curriculum = self.corpus.train, self.config.curriculum
