@@ -12,7 +12,8 @@ from tokenformer.config.loading import load_config
 from tokenformer.data.corpus import PreparedCorpus
 from tokenformer.evaluation.networks import log_probabilities
 from tokenformer.evaluation.outcomes import Scoring, TaskScore, points
-from tokenformer.evaluation.runners.opened_model import ModelSource, opened_model
+from tokenformer.evaluation.runners.opened_model import opened_model
+from tokenformer.evaluation.runners.options import ModelSource
 from tokenformer.evaluation.task_data import data_folder, load_task
 from tokenformer.evaluation.task_files import find_tasks
 from tokenformer.files import write_atomically
