@@ -59,7 +59,7 @@ class Witness(Dataset):
 @pytest.fixture
 def consumed(run, dataloader, tiny_config, monkeypatch, tmp_path):
     """What the ranks of a layout consume, dealt back into steps: int64 [steps, samples a step, 33]."""
-    from tokenformer.data.sample_dataset import SampleDataset
+    from tokenformer.trainer.loop.sample_dataset import SampleDataset
 
     monkeypatch.setattr(dataloader, "dist", SimpleNamespace(get_rank=lambda group: group.rank))
 
@@ -112,7 +112,7 @@ def test_workers_read_when_they_are_asked_for(consumed, tmp_path, workers, reade
 
 
 def test_labels_are_the_inputs_shifted_by_one(run, dataloader, consumed, tiny_config, planned):
-    from tokenformer.data.sample_dataset import SampleDataset
+    from tokenformer.trainer.loop.sample_dataset import SampleDataset
 
     dataset = SampleDataset(run.corpus.train.shards, run.plan.order, 32)
     context = SimpleNamespace(dp_pg=SimpleNamespace(rank=0), pp_pg=SimpleNamespace(rank=0))

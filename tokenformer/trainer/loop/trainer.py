@@ -10,7 +10,6 @@ import torch
 from nanotron import distributed as dist
 from nanotron.trainer import DistributedTrainer
 
-from tokenformer.data.sample_dataset import SampleDataset
 from tokenformer.devices import default_device, process_rank
 from tokenformer.errors import UserError
 from tokenformer.evaluation.held_out import held_out_levels
@@ -32,6 +31,7 @@ from tokenformer.trainer.loop.batches import training_batches
 from tokenformer.trainer.loop.live_evaluation import LiveEvaluation, as_metrics
 from tokenformer.trainer.loop.loss_recorder import LossRecorder
 from tokenformer.trainer.loop.progress_bar import ProgressBar
+from tokenformer.trainer.loop.sample_dataset import SampleDataset
 from tokenformer.trainer.loop.validation import HeldOutLoss
 from tokenformer.trainer.run.planned_reading import PlannedReading
 from tokenformer.trainer.run.prepared_run import PreparedRun

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
-from tokenformer.data.sample_dataset import SampleDataset
 from tokenformer.data.token_shards import ShardWriter, TokenShards
+from tokenformer.trainer.loop.sample_dataset import SampleDataset
 
 END = 0
 
