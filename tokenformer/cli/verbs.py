@@ -297,7 +297,6 @@ class Compare(CompareOptions):
     """
 
     sources: Annotated[Positional[Sequence[Path]], arg(metavar="GRID|RUN ...", help_behavior_hint="")]
-    settings: Annotated[Assignments, arg(name="set")] = ()
 
     def __call__(self) -> None:
         from tokenformer.experiments.compare import compare

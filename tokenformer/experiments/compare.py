@@ -5,7 +5,6 @@ from pathlib import Path
 from tokenformer.errors import UserError
 from tokenformer.experiments.grid import Grid
 from tokenformer.experiments.making import Maker
-from tokenformer.experiments.matching import free_settings
 from tokenformer.experiments.options import CompareOptions
 from tokenformer.experiments.runs import Places, RunList
 from tokenformer.experiments.schedule import Finished, make_all, slurm_script
@@ -31,11 +30,10 @@ def compare(options: CompareOptions) -> str:
         results=options.results or path.parent / "results" / grid.name,
         runs=options.runs or Path("runs") / grid.name,
     )
-    runs = RunList(grid, places, free_settings(options.settings))
+    runs = RunList(grid, places, options.data)
     chosen = [runs.find(options.only)] if options.only else runs.all
     if options.slurm:
-        arguments = "".join(f" --set {setting}" for setting in options.settings)
-        return slurm_script(str(path), chosen, options.threads, arguments)
+        return slurm_script(str(path), chosen, options.threads, f"--data {options.data}")
     if not options.report_only:
         maker = Maker(runs, options.threads, options.nice, options.keep_weights)
         finished = make_all(runs, maker, chosen, options.jobs)

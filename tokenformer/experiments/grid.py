@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os.path
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, List, Optional  # noqa: UP035 (as in config.sections, whose `build` reads these)
@@ -147,6 +148,15 @@ class Grid:
     @property
     def name(self) -> str:
         return self.path.stem
+
+    @property
+    def shown(self) -> str:
+        """Its path below the repository, which does not depend on the machine."""
+        return f"{self.path.resolve().parent.name}/{self.path.name}"
+
+    @property
+    def shown_base(self) -> str:
+        return os.path.normpath(f"{self.path.resolve().parent.name}/{self.content.base}")
 
     @property
     def tuned_arms(self) -> list[str]:

@@ -95,7 +95,7 @@ class Maker:
     def _write_config(self, run: GridRun, settings: list[str]) -> Path:
         """The run's own YAML, complete, beside its folder's other files."""
         content = read_yaml(self.runs.grid.base)
-        for setting in [*settings, *self._places(run)]:
+        for setting in [*settings, *self._places(run, settings)]:
             apply_assignment(content, setting)
         steps = content["tokens"]["train_steps"]
         content["checkpoints"]["checkpoint_interval"] = max(1, -(-steps // CHECKPOINTS))
@@ -103,9 +103,10 @@ class Maker:
         write_atomically(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
         return path
 
-    def _places(self, run: GridRun) -> list[str]:
-        runs_folder = str(self.runs.places.runs)
-        return [assignment("general.runs_folder", runs_folder), assignment("general.run", run.name)]
+    def _places(self, run: GridRun, settings: list[str]) -> list[str]:
+        """Where things lie on this machine, which is no part of a record."""
+        folder, corpus = str(self.runs.places.runs), self.runs.matching.corpus_setting(settings)
+        return [assignment("general.runs_folder", folder), assignment("general.run", run.name), corpus]
 
     def _description(self, run: GridRun, settings: list[str]) -> dict:
         grid = self.runs.grid
@@ -116,7 +117,7 @@ class Maker:
             "seed": run.seed,
             "trial": run.trial,
             "settings": settings,
-            "command": f"tokenformer train {grid.base} {arguments} --set general.run={run.name}",
+            "command": f"tokenformer train {grid.shown_base} {arguments} --set general.run={run.name}",
         }
 
     def _measuring(self, folder: Path, output: Path) -> list[str]:

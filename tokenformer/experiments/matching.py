@@ -4,10 +4,10 @@ import json
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from tokenformer.config.loading import apply_assignment, read_yaml
 from tokenformer.errors import UserError
 from tokenformer.experiments.grid import Grid
 
@@ -18,6 +18,7 @@ SIZE_KEYS = {
 }
 """What is scaled together when the size of a model is solved for."""
 
+CORPUS = "data_stages.0.data.dataset.dataset_folder"
 _SCHEDULER = "optimizer.learning_rate_scheduler"
 
 
@@ -45,13 +46,13 @@ class Matching:
 
     Args:
         grid: the grid.
-        extra: "key=value" settings that do not change what is computed, such as where the corpus lies.
+        data: the folder below which the corpora of the grid lie.
         growth_steps: (arm, seed) -> the steps at which that run grew, or None while it is not finished.
         tuned: arm -> the value that its trials chose, or None while they are not finished.
     """
 
-    def __init__(self, grid: Grid, extra: Sequence[str], growth_steps, tuned):
-        self.grid, self.extra = grid, list(extra)
+    def __init__(self, grid: Grid, data: Path, growth_steps, tuned):
+        self.grid, self.data = grid, data
         self.growth_steps, self.tuned = growth_steps, tuned
         self._prepared: dict[tuple, Any] = {}
         self._shapes: dict[str, list[str]] = {}
@@ -97,7 +98,7 @@ class Matching:
             share = round(1 - content.tail, 6)
             values["curriculum.ordering"] = {"name": "warm_up", "share": share, "ordering": inner}
         seeds = [assignment("general.seed", seed), assignment("data_stages.0.data.seed", seed)]
-        return [*(assignment(key, value) for key, value in values.items()), *seeds, *self.extra]
+        return [*(assignment(key, value) for key, value in values.items()), *seeds]
 
     def _growth(self, arm: str, seed: int) -> list[str]:
         other = self.grid.content.arms[arm].growth.get("steps_of")
@@ -233,13 +234,15 @@ class Matching:
         from tokenformer.trainer.run.prepared_run import PreparedRun
 
         bootstrap()
-        return PreparedRun.from_file(self.grid.base, settings)
+        return PreparedRun.from_file(self.grid.base, [*settings, self.corpus_setting(settings)])
 
-    @cached_property
-    def corpus(self):
-        """The corpus of the first arm's first seed."""
-        arm = next(iter(self.grid.content.arms))
-        return self._run(self._of_arm(arm, self.grid.content.seeds[0])).corpus
+    def corpus_setting(self, settings: Sequence[str]) -> str:
+        """The setting that says where the corpus of a run lies on this machine."""
+        content = read_yaml(self.grid.base)
+        for setting in settings:
+            apply_assignment(content, setting)
+        folder = content["data_stages"][0]["data"]["dataset"]["dataset_folder"]
+        return assignment(CORPUS, str(self.data / folder))
 
 
 def _solved(reached, target: float, start: int) -> int:
@@ -260,22 +263,3 @@ def _solved(reached, target: float, start: int) -> int:
             part = (target - value_low) / (value_high - value_low)
             guess = min(high - 1, max(low + 1, low + round(part * (high - low))))
     return high if high is not None and (low == 0 or value_high - target < target - value_low) else low
-
-
-def free_settings(settings: Sequence[str]) -> list[str]:
-    """The settings of a command line, which may say where things lie and nothing else.
-
-    Raises:
-        UserError: a setting would change what is computed.
-    """
-    for setting in settings:
-        if setting.partition("=")[0] not in ("data_stages.0.data.dataset.dataset_folder",):
-            raise UserError(
-                f"--set {setting}: only data_stages.0.data.dataset.dataset_folder may be set for a grid; what changes "
-                "the runs is written into the grid, and makes it another experiment"
-            )
-    return list(settings)
-
-
-def chosen_folder(path: Path | None, default: Path) -> Path:
-    return default if path is None else Path(path)

@@ -23,8 +23,8 @@ class CompareOptions:
     """How far the priority of the runs is lowered, up to 19."""
     only: str | None = None
     """Make one run alone, ARM/SEED; ARM/SEED/VALUE is a trial of the tuning."""
-    settings: Sequence[str] = ()
-    """Another place of the corpus, KEY=VALUE."""
+    data: Path = Path()
+    """Folder below which the corpora lie that the grid names. Without it: where the command is started."""
     keep_weights: bool = False
     """Keep the checkpoints of finished runs."""
     report_only: bool = False

@@ -53,12 +53,12 @@ class RunList:
     """All runs of a grid, and the records of those that are finished.
 
     Args:
-        extra: settings of the command line, see `matching.free_settings`.
+        data: the folder below which the corpora of the grid lie.
     """
 
-    def __init__(self, grid: Grid, places: Places, extra: list[str]):
+    def __init__(self, grid: Grid, places: Places, data: Path = Path()):
         self.grid, self.places = grid, places
-        self.matching = Matching(grid, extra, self._growth_steps, self.chosen_value)
+        self.matching = Matching(grid, data, self._growth_steps, self.chosen_value)
         self._records: dict[str, Record] = {}
 
     @cached_property

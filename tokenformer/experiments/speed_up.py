@@ -1,11 +1,12 @@
 """How many times the cost of one arm another needs for the same held-out loss.
 
 The baseline's loss as a function of its training FLOPs C is fitted to *decayed end points*: `a + b C^-c` where there
-are three budgets or more, a straight line in log C where there are two. The speed-up is the C at which the fitted
-baseline has the arm's loss, divided by the arm's own FLOPs, which count everything from its first step on. What would
-make such a number a lie is refused by name.
+are three budgets or more; where there are two, a straight line in log C, which overstates a little between its ends.
+The speed-up is the C at which the fitted baseline has the arm's loss, divided by the arm's own FLOPs, which count
+everything from its first step on. What would make such a number a lie is refused by name.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -144,6 +145,8 @@ def cost_at(costs: np.ndarray, losses: np.ndarray, loss: float) -> float | None:
         costs: float64 [n], rising, n of 2 or more.
         losses: float64 [n].
     """
+    if costs[0] == costs[-1]:
+        return None
     if len(costs) == 2:
         slope = (losses[1] - losses[0]) / np.log(costs[1] / costs[0])
         return float(costs[0] * np.exp((loss - losses[0]) / slope)) if slope < 0 else None
@@ -155,5 +158,7 @@ def cost_at(costs: np.ndarray, losses: np.ndarray, loss: float) -> float | None:
 
     start = (losses[-1] * 0.8, losses[-1] * 0.2, 0.3)
     bounds = ([0, 0, 0.01], [losses.min(), np.inf, 3])
-    (a, b, c), _ = optimize.curve_fit(curve, scaled, losses, p0=start, bounds=bounds, maxfev=20_000)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optimize.OptimizeWarning)  # three points leave no error to estimate
+        (a, b, c), _ = optimize.curve_fit(curve, scaled, losses, p0=start, bounds=bounds, maxfev=20_000)
     return float(costs[-1] * (b / (loss - a)) ** (1 / c)) if loss > a and b > 0 else None

@@ -23,6 +23,7 @@ PAGE, TABLE = "page.html", "table.md"
 
 STYLE = """
 td { white-space: normal; min-width: 4.2rem; }
+td.words { text-align: left; min-width: 9rem; }
 @media (max-width: 40rem) { .wide img { min-width: 36rem; } }
 @media print { :root { --background: #fff; --text: #000; --faint: #444; --line: #999; }
   details { display: block; } .wide { overflow: visible; } .wide img { min-width: 0; } h2 { break-after: avoid; } }
@@ -130,9 +131,9 @@ def _tuning(analysis: Analysis) -> list[str]:
 def _repeating(analysis: Analysis) -> list[str]:
     """How to make it all again: the commands, the grid, and the settings of every run."""
     grid = analysis.grid
-    commands = [*grid.content.preparation, f"tokenformer compare {grid.path}"]
+    commands = [*grid.content.preparation, f"tokenformer compare {grid.shown}"]
     parts = ["<h2>To repeat it</h2>", f"<pre>{escape(chr(10).join(commands))}</pre>"]
-    parts.append(f"<details><summary>{escape(str(grid.path))}, hash {grid.hash[:12]}</summary>")
+    parts.append(f"<details><summary>{escape(grid.shown)}, hash {grid.hash[:12]}</summary>")
     parts.append(f"<pre>{escape(grid.path.read_text(encoding='utf-8'))}</pre></details>")
     for arm, records in analysis.records.items():
         if records:

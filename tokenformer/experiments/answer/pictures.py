@@ -131,6 +131,7 @@ def _label_ends(axes: Axes, ends: list[tuple[str, float, str]]) -> None:
     ends = sorted(ends, key=lambda end: end[1])
     low, high = axes.get_ylim()
     places = spread(np.array([(loss - low) / (high - low) for _, loss, _ in ends]), gap=LABEL_GAP)
+    places -= min(0.0, places[0])
     for (arm, loss, colour), height in zip(ends, places, strict=True):
         axes.text(1.01, height, f"{arm} {loss:.3f}", color=colour, transform=axes.transAxes, va="center", fontsize=9)
 

@@ -24,6 +24,8 @@ def contrast_sentence(found: ContrastFound, analysis: Analysis) -> str:
     if found.corrected_p < content.significance:
         clear = difference.high < -content.least_gain or difference.low > content.least_gain
         size = "" if clear else f"; it may be smaller than {content.least_gain} nats, which would not count as one"
+        if found.equivalence_p < content.significance:
+            size += f"; within {content.equivalent} nats, the two still count as equal"
         better = "better" if difference.mean < 0 else "worse"
         return f"{first} is {better} than {second} by {abs(difference.mean):.4f} nats a token ({numbers}){size}."
     if found.equivalence_p < content.significance:

@@ -21,16 +21,19 @@ class TextTable:
     def html(self) -> str:
         head = "".join(f"<th>{escape(heading)}</th>" for heading in self.headings)
         rows = "".join(
-            f'<tr><th scope="row">{escape(row[0])}</th>'
-            + "".join(f"<td>{escape(cell)}</td>" for cell in row[1:])
-            + "</tr>\n"
-            for row in self.rows
+            f'<tr><th scope="row">{escape(row[0])}</th>' + "".join(map(_cell, row[1:])) + "</tr>\n" for row in self.rows
         )
         return f'<div class="wide"><table><thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody></table></div>'
 
     def markdown(self) -> str:
         lines = [self.headings, tuple("---" for _ in self.headings), *self.rows]
         return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    """Words stand at the left, numbers at the right."""
+    kind = ' class="words"' if sum(map(str.isalpha, text)) > len(text) / 2 else ""
+    return f"<td{kind}>{escape(text)}</td>"
 
 
 def arms_table(analysis: Analysis) -> TextTable:
