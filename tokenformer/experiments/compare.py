@@ -20,6 +20,9 @@ def compare(options: CompareOptions) -> str:
         from tokenformer.experiments.answer.side_by_side import write_side_by_side
 
         return write_side_by_side(options.sources, options.results or Path("comparison"))
+    for name, value, least in (("jobs", options.jobs, 1), ("threads", options.threads, 1), ("nice", options.nice, 0)):
+        if value < least:
+            raise UserError(f"--{name} is {value}; it must be {least} or more")
     if not options.sources:
         raise UserError("there is nothing to compare: give a grid's YAML, or the folders of two or more runs")
     (path,) = options.sources
