@@ -62,7 +62,7 @@ def test_kinds_are_scored_apart_and_made_comparable(folders, tmp_path):
     for source in range(3):
         chosen = table.complexity[table.source == source]
         assert chosen.mean() == pytest.approx(50), "each kind fills the whole range"
-    swedish = [text for text in (tmp_path / "svenska" / "text.txt").read_text(encoding="utf-8").split("\n")]
+    swedish = (tmp_path / "svenska" / "text.txt").read_text(encoding="utf-8").split("\n")
     assert np.ptp(score(swedish, "sv", "lix")) > 0
     ends = [
         corpus.train.complexity[corpus.train.source == 2].min(),
