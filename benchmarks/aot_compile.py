@@ -68,7 +68,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Resources:
-    """What a compiled kernel uses; sizes in bytes, registers a thread."""
+    """The resources of a compiled kernel; sizes in bytes, registers a thread."""
 
     registers: int
     spilled: int

@@ -1,4 +1,4 @@
-"""What the row kernels use on cards that need not be there: compiled ahead of time, measured, and held to limits.
+"""Resources of the row kernels on cards that need not be there: compiled ahead of time, held to limits.
 
     python -m benchmarks.aot_table [--all] [--targets sm_90 gfx942] [--json FILE]
 

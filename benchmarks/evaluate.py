@@ -60,7 +60,7 @@ def random_llama(vocabulary: int, hidden: int, layers: int):
 
 @dataclass(frozen=True)
 class Timed:
-    """What came out; seconds on the clock; and seconds of all cores of this process, which others disturb little."""
+    """The result; seconds on the clock; and seconds of all cores of this process, which others disturb little."""
 
     sums: np.ndarray
     seconds: float

@@ -108,7 +108,7 @@ def print_shape(rows: Sequence[dict], shape: Shape) -> None:
 
 
 def print_predictions(shape: Shape, device: str) -> None:
-    """What the roofline says of a card that it knows."""
+    """The roofline's times for a card that it knows."""
     for known, card in CARDS.items():
         if device == "cuda" and known in device_name(device):
             ratios = {name: predicted_ratio(card, shape, IMPLEMENTATIONS[name]) for name in IMPLEMENTATIONS}

@@ -1,4 +1,4 @@
-"""What a GPU should take for a Pattention, from FLOPs and bytes alone: predictions to lay measurements beside.
+"""Times that a GPU should take for a Pattention, from FLOPs and bytes alone, to lay measurements beside.
 
     python -m benchmarks.roofline [--card H100 | --flops 9.9e14 --bandwidth 4e12]
 

@@ -21,7 +21,7 @@ def random_documents(number: int) -> Documents:
 
 
 def timings(number: int) -> Iterator[tuple[str, float]]:
-    """What was done to so many documents, read once, and the seconds that it took."""
+    """One job on so many documents, read once, and the seconds that it took."""
     documents = random_documents(number)
     budget = Budget(int(documents.tokens.sum()))
     start = time.perf_counter()

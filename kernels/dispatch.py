@@ -57,7 +57,7 @@ choose_backend._dynamo_marked_constant = True
 
 
 def _wants_plain_operations() -> bool:
-    """Whether `torch.export` or a transform of `torch.func`, such as `vmap`, looks into what is computed."""
+    """Tells whether `torch.export` or a transform of `torch.func`, such as `vmap`, looks into what is computed."""
     if torch.compiler.is_compiling():
         return torch.compiler.is_exporting()
     return torch._C._are_functorch_transforms_active()

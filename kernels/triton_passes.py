@@ -28,7 +28,7 @@ def _chunks(rows: int, chunk_rows: int) -> Iterator[slice]:
 
 
 def _without_autocast(tensor: Tensor) -> torch.autocast:
-    """What comes in has the dtype that is wanted, and that of the backward pass is not the surroundings' business."""
+    """Leaves dtypes alone: inputs have the wanted one, and autocast around it does not reach the backward pass."""
     return torch.autocast(tensor.device.type, enabled=False)
 
 

@@ -1,4 +1,4 @@
-"""Whether Triton's kernels run here, found by running one."""
+"""Finds out if Triton's kernels run here, by running one."""
 
 import functools
 import importlib.util
@@ -10,7 +10,7 @@ from tokenformer.kernels.triton_theta import RowTheta
 
 
 def is_interpreted() -> bool:
-    """Whether Triton's kernels run in its interpreter: on a CPU too, for tests, and slowly."""
+    """Tells whether Triton's kernels run in its interpreter: on a CPU too, for tests, and slowly."""
     return os.environ.get("TRITON_INTERPRET", "0") == "1"
 
 

@@ -75,13 +75,13 @@ def _load_tau(tau, segment):
 
 @triton.jit
 def _finite(largest):
-    """What to subtract before an exponential: the largest score, but never -inf from -inf."""
+    """The number to subtract before an exponential: the largest score, but never -inf from -inf."""
     return tl.where(largest == float("-inf"), 0.0, largest)
 
 
 @triton.jit
 def _normed(score, VARIANT: tl.constexpr, GELU: tl.constexpr):
-    """What the norm is taken of: S, or gelu(S)."""
+    """The scores whose norm is taken: S, or gelu(S)."""
     if VARIANT == "gelu_l2_norm":
         activated, _ = _gelu(score, GELU)
         return activated

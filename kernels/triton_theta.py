@@ -69,7 +69,7 @@ class RowTheta:
 
     @property
     def in_one_step(self) -> bool:
-        """Whether a program finds the statistic of its segment alone and still holds the segment then."""
+        """Tells whether a program finds the statistic of its segment alone and still holds the segment then."""
         return self.group is None and max(self.segments) <= WIDEST_IN_REGISTERS
 
     def forward(self, score: Tensor, tau: Tensor, out: Tensor) -> Tensor:

@@ -69,7 +69,7 @@ READER_PASSAGE_WORDS, MOST_READER_PASSAGES = 170, 300
 
 
 FEW_FEATURES = ("vocabulary_surprisal", "sentence_length", "longest_sentence", "word_length", "rare_words")
-"""What carries over from school readers and news to other text; more features fit these better, and others worse."""
+"""Features that carry over from school readers and news to other text; more fit these better, and others worse."""
 
 
 def counted(language: str, folder: Path) -> Reference:

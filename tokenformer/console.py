@@ -1,4 +1,4 @@
-"""What people see in a terminal or in a log: tables, short numbers, and the progress of long work."""
+"""Tables, short numbers, and the progress of long work, for terminals and logs."""
 
 from __future__ import annotations
 

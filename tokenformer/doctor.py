@@ -1,4 +1,4 @@
-"""What this machine has, and what will be used."""
+"""Finds the parts of this machine that training uses, and the repairs of Nanotron."""
 
 import importlib.metadata
 import os

@@ -1,1 +1,1 @@
-"""What the benchmarks share: clocks, shapes, the machine they ran on, the layers they compare."""
+"""Parts of all benchmarks: clocks, shapes, the machine they ran on, the layers they compare."""

@@ -1,4 +1,4 @@
-"""What a Pattention layer's speed is compared with: the same in other implementations, and other layers of equal FLOPs.
+"""Layers to compare a Pattention with: the same in other implementations, and others of equal FLOPs.
 
 Each is a function of x [rows, d] and parameters, with the parameters for a shape.
 """

@@ -21,7 +21,7 @@ PASSES = ("forward", "backward", "both")
 
 @dataclass(frozen=True)
 class Subject:
-    """What is measured: `function(*inputs)`, differentiated with `incoming`."""
+    """The work that is measured: `function(*inputs)`, differentiated with `incoming`."""
 
     function: Callable[..., Tensor]
     inputs: list[Tensor]
@@ -121,7 +121,7 @@ class LiveTensors(TorchDispatchMode):
 
 
 def cpu_memory(subject: Subject) -> Memory:
-    """Of eager code; what compiled code allocates is not seen."""
+    """Peak memory of eager code; what compiled code allocates is not seen."""
     with LiveTensors([*subject.inputs, subject.incoming]) as live:
         output = subject.forward()
         kept = live.bytes

@@ -84,7 +84,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _refusal(error: OSError) -> str:
-    """What the operating system refused, and where, if it says so."""
+    """Says in one line what the operating system refused, and where, if it tells."""
     places = " to ".join(str(place) for place in (error.filename, error.filename2) if place is not None)
     return ": ".join(filter(None, (places, error.strerror or str(error) or type(error).__name__)))
 

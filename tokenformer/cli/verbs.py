@@ -182,7 +182,7 @@ def _check_files(source: Path, otherwise: str, output: Path | None = None) -> No
 
 @dataclass(frozen=True)
 class RunFile:
-    """What `plan` and `train` are given."""
+    """The options of `plan` and `train`."""
 
     config: Positional[Path]
     """A run's YAML, such as configs/tokenformer.yaml."""

@@ -1,4 +1,4 @@
-"""What a complexity measure is."""
+"""The measure of complexity: its name, its languages, and how it scores."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass

@@ -46,7 +46,7 @@ MEASURES.enter(
 
 
 def default_measure(language: str) -> str:
-    """What `score` takes where no measure is named."""
+    """The measure that `score` takes where none is named."""
     return NESTING_DEPTH.name if language in ARTIFICIAL else ENSEMBLE.name
 
 

@@ -47,7 +47,7 @@ def build(
 
 
 def build_named(section: Any, registry: Registry, where: str = "", name: str = "") -> Any:
-    """What a section with a `name` stands for: the registry's dataclass, made of the section's other keys.
+    """Makes the registry's dataclass that a section names, of the section's other keys.
 
     Args:
         section: {name: ..., key: value, ...}.

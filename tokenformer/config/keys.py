@@ -17,7 +17,7 @@ LARGEST = 2**53
 
 @dataclass(frozen=True)
 class Key:
-    """What a key may hold besides its type, and what it means.
+    """The bounds, choices and meaning of a key, besides its type.
 
     The bounds hold for a number, and for every number of a list. A number that is not finite is refused for every key.
 
@@ -53,7 +53,7 @@ class Key:
         return " and ".join(low + high)
 
     def holds(self, number: float) -> bool:
-        """Whether a number lies within the bounds."""
+        """Tells whether a number lies within the bounds."""
         has_end = self.most is not None or self.below is not None
         return (
             (has_end or abs(number) <= LARGEST)
@@ -82,7 +82,7 @@ def key(default: Any, about: str = "", *, choices: Any = None, **limits: Any) ->
 
 
 def key_of(field: dataclasses.Field) -> Key:
-    """What a field says of its key; nothing for one that `key` did not make."""
+    """The `Key` of a field; an empty one where `key` did not make the field."""
     return field.metadata.get("key", ANY)
 
 

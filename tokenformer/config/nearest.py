@@ -24,7 +24,7 @@ def nearest_word(word: str, choices: Iterable[str]) -> str | None:
 
 
 def _one_slip(word: str, choice: str) -> bool:
-    """Whether a letter too many, too few, wrong, or swapped with its neighbour makes the one of the other."""
+    """Tells whether a letter too many, too few, wrong, or swapped with its neighbour makes the one of the other."""
     start = len(os.path.commonprefix([word, choice]))
     first, second = word[start:], choice[start:]
     return (

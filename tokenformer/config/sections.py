@@ -310,7 +310,7 @@ class Evaluation:
     )
 
     def is_due(self, words_before: float, words: float) -> bool:
-        """Whether a step that read from `words_before` to `words` words crossed one of the chosen numbers."""
+        """Tells whether a step that read from `words_before` to `words` words crossed one of the chosen numbers."""
         crosses_multiple = self.every_words is not None and words // self.every_words > words_before // self.every_words
         return crosses_multiple or any(words_before < chosen <= words for chosen in self.at_words)
 

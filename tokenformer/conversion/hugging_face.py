@@ -23,7 +23,7 @@ SPECIAL_TOKENS = ("bos_token_id", "eos_token_id", "pad_token_id")
 
 
 def is_hugging_face_model(source: Path) -> bool:
-    """Whether `source` is a folder with a config.json that names its `model_type`."""
+    """Tells whether `source` is a folder with a config.json that names its `model_type`."""
     try:
         return "model_type" in json.loads((source / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -58,7 +58,7 @@ _FINAL_NORM_KEY = re.compile(r"sequential\.(\d+)\.norm\.")
 
 
 def load_tensors(source: Path) -> dict[str, Any]:
-    """What a checkpoint file holds, or that file in a folder, by name.
+    """Loads the tensors of a checkpoint file, or of that file in a folder, by name.
 
     Raises:
         UserError: there is no such file, or it is neither a pickle of tensors alone nor safetensors.

@@ -1,4 +1,4 @@
-"""What a checkpoint, its run and its corpus tell of the training behind it; each may be gone."""
+"""The facts of training that a checkpoint, its run and its corpus tell; each of the three may be gone."""
 
 from dataclasses import dataclass
 from pathlib import Path

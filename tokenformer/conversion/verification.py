@@ -54,7 +54,7 @@ def _dtype(stored: StoredCheckpoint) -> torch.dtype:
 
 @torch.no_grad()
 def trained_logits(stored: StoredCheckpoint, ids: torch.Tensor) -> torch.Tensor:
-    """What Nanotron's model makes of ids [batch, length]: fp32 [batch, length, vocabulary], on the CPU."""
+    """Logits of Nanotron's model for ids [batch, length]: fp32 [batch, length, vocabulary], on the CPU."""
     with one_process() as parallel:
         from tokenformer.trainer.checkpoint.restore import restore  # made of Nanotron, which must be repaired first
 

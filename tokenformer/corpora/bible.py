@@ -22,7 +22,7 @@ Verses = dict[int, str]
 
 WORDS_PER_PASSAGE = 160
 HELD_OUT_SHARE = 0.025
-"""Of the chapters."""
+"""Share of the chapters that is held out."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def write_bible(output: Path) -> None:
 
 
 def is_held_out(book: int, chapter: int) -> bool:
-    """Whether a chapter belongs to the validation text; fixed for ever by a hash of its numbers."""
+    """Tells whether a chapter belongs to the validation text; fixed for ever by a hash of its numbers."""
     digest = hashlib.sha256(f"{book}:{chapter}".encode()).digest()
     return int.from_bytes(digest[:8], "big") < HELD_OUT_SHARE * 2**64
 

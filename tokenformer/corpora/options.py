@@ -1,4 +1,4 @@
-"""What is asked of the corpora that are made here; quick to import."""
+"""The options of the corpora that are made here; quick to import."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,12 +8,12 @@ from typing import Literal, get_args
 from tokenformer.errors import UserError
 
 CodeUnit = Literal["file", "definition"]
-"""What is one document: a file, or a function or class at the left margin (of Python)."""
+"""The kinds of document: a file, or a function or class at the left margin (of Python)."""
 
 
 @dataclass(frozen=True)
 class FormalCorpusOptions:
-    """What to write."""
+    """The options of the corpus to write."""
 
     language: str
     """Name of the language, such as dyck, arithmetic or context_free."""
@@ -43,7 +43,7 @@ def parsed_parameters(assignments: Iterable[str]) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class CodeCorpusOptions:
-    """What to write."""
+    """The options of the corpus to write."""
 
     source: Path | None = None
     """Root of a source tree. Without it: the interpreter's standard library."""

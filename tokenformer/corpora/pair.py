@@ -13,7 +13,7 @@ class MinimalPair:
     difficulty: int
     """In the unit of the language's knob; of code, how deep its statements are nested."""
     kind: str
-    """What was done to the good sentence."""
+    """The kind of edit that made the bad sentence."""
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON."""

@@ -1,4 +1,4 @@
-"""What is read: the copies of documents that a run is made of, chosen before they are ordered.
+"""Chooses the copies of documents that a run is made of, before they are ordered.
 
 The choice is the same for every ordering, so that two runs that differ in their ordering see equal data.
 """

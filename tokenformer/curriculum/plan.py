@@ -228,7 +228,7 @@ def _budget(
     sequence_length: int,
     maximum_epochs: int | None,
 ) -> Budget:
-    """What the run reads, which is not more than can be."""
+    """The amount that the run reads; refuses more than there can be."""
     if total_tokens is None:
         check_word_budget(documents, weight, total_words, maximum_epochs)
         _check_epochs(total_words, float(weight @ documents.words), "words")
@@ -249,7 +249,7 @@ def _whole_steps(tokens_read: int, tokens_per_step: int, total_words: int) -> in
 def _chosen(
     documents: Documents, weight: np.ndarray, budget: Budget, mixture: Mixture | None, seed: int
 ) -> list[Copies]:
-    """What is read: all in one, or with a mixture source by source."""
+    """Chooses the copies: all in one, or with a mixture source by source."""
     if mixture is not None:
         return choose_mixed(documents, weight, mixture, budget, seed)
     return [choose_copies(documents, weight, budget, np.random.default_rng([seed, 0]))]

@@ -15,7 +15,7 @@ QUANTILES = (5, 25, 50, 75, 95)
 
 REPEATED = "training documents that repeat another"
 LEAKED = "validation documents that also occur in training"
-"""What `repeated` counts in the report."""
+"""Names of the counts of repeated documents in the report."""
 
 
 def report_dict(

@@ -16,7 +16,7 @@ _CHARACTERS_PER_BATCH = 1_000_000
 
 @dataclass(frozen=True)
 class EncodedSplit:
-    """What was written for a split."""
+    """The shards and the table that were written for a split."""
 
     table: DocumentTable
     encoded_tokens: int

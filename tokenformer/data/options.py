@@ -1,4 +1,4 @@
-"""What is asked of `prepare_corpus`, and which documents are held out by it; quick to import."""
+"""The options of `prepare_corpus`, and which documents it holds out; quick to import."""
 
 import hashlib
 import unicodedata
@@ -15,7 +15,7 @@ KEY_RANGE = 2**64
 
 @dataclass(frozen=True)
 class PrepareOptions:
-    """What to prepare, and how."""
+    """The options of a corpus to prepare."""
 
     inputs: Sequence[InputSource]
     """Files and folders to read: .txt, .train, .jsonl and .parquet, each also with .gz. PATH=WEIGHT gives a weight,
@@ -62,5 +62,5 @@ def text_key(text: str, seed: int) -> int:
 
 
 def is_held_out(key: int, share: float) -> bool:
-    """Whether the document with this key is held out, where `share` (0 to 1) of the distinct texts is."""
+    """Tells whether the document with this key is held out, where `share` (0 to 1) of the distinct texts is."""
     return key < share * KEY_RANGE

@@ -35,7 +35,7 @@ _SHOWN_EVERY = 1000
 """Documents; the progress bar costs more than reading one."""
 
 Step = Callable[..., Callable[[int], None]]
-"""What `progress_steps` gives."""
+"""The function that `progress_steps` gives."""
 
 
 @dataclass

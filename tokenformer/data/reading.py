@@ -17,7 +17,7 @@ from tokenformer.data.text_repair import CountRepair, clean_text, decode_utf8, r
 from tokenformer.errors import UserError
 
 Unit = Literal["passage", "line", "paragraph", "file"]
-"""What is one document in plain text; paragraphs are separated by blank lines, `passages` says what a passage is."""
+"""The kinds of document in plain text; blank lines separate paragraphs, and `passages` says what a passage is."""
 
 _ROWS_PER_BATCH = 1024
 
@@ -204,7 +204,7 @@ def _counter(file: SourceFile, report: ReadingReport) -> CountRepair:
 
 
 def _unit_reader(unit: Unit, passage_words: int) -> "PlainTextReader":
-    """What makes documents of a file of plain text."""
+    """The function that makes documents of a file of plain text."""
 
     def read_passages(stream: BinaryIO, file: SourceFile, report: ReadingReport) -> Iterator[str]:
         return passages(_lines(stream, file, report), passage_words)

@@ -39,7 +39,7 @@ class TextCollection:
 
 
 def open_collection(words: Sequence[str], unit: Unit = "paragraph", text_field: str = "text") -> TextCollection:
-    """What the words of a command line mean: texts, or files and folders of text, or one prepared corpus.
+    """Opens the words of a command line: texts, or files and folders of text, or one prepared corpus.
 
     Raises UserError for nothing, for texts and paths together, and for a path at which there is nothing.
     """
@@ -78,7 +78,7 @@ def of_prepared_corpus(corpus: PreparedCorpus) -> TextCollection:
 
 
 def _size(inputs: Sequence[InputSource]) -> int | None:
-    """Of the files; they say nothing of the text where they are compressed."""
+    """Bytes of the files; they say nothing of the text where they are compressed."""
     files = list_source_files(inputs, ReadingReport())
     if any(file.compressed or file.suffix == ".parquet" for file in files):
         return None

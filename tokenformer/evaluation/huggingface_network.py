@@ -11,7 +11,7 @@ from tokenformer.evaluation.prefix_tree import Batch, ScoringPlan
 from tokenformer.evaluation.requests import Request
 
 LARGEST_DIFFERENCE = 2e-5
-"""Of log-probabilities by both ways, in nats, relative to those above 1: fp32 rounding is an order below."""
+"""Tolerance of log-probabilities by both ways, in nats, relative above 1: fp32 rounding is an order below."""
 
 LENGTH_SETTINGS = ("n_positions", "max_position_embeddings", "n_ctx")
 

@@ -1,4 +1,4 @@
-"""What a benchmark consists of: texts of which a model should find one more probable than the others."""
+"""Items of a benchmark: texts of which a model should find one more probable than the others."""
 
 import zlib
 from collections.abc import Sequence

@@ -30,7 +30,7 @@ FALLBACK_DISCOUNTS = (0.5, 1.0, 1.5)
 
 @dataclass(frozen=True)
 class Discounts:
-    """What is taken off the counts 1, 2, and 3 or more of one order.
+    """The discounts of the counts 1, 2, and 3 or more of one order.
 
     `estimated` is False where the counts of counts were degenerate and `FALLBACK_DISCOUNTS` stand in.
     """

@@ -13,7 +13,7 @@ from tokenformer.evaluation.task_data import LoadedTask
 
 @dataclass(frozen=True)
 class Score:
-    """Of some items, or the unweighted mean of such scores.
+    """The score of some items, or the unweighted mean of such scores.
 
     Args:
         n: items.
@@ -43,7 +43,7 @@ class TaskScore:
 
 
 def points(log_probabilities: Sequence[float]) -> tuple[float, bool]:
-    """What an item counts, and whether the right text, which is the last one, shares the first place.
+    """The credit of an item, and whether the right text, which is the last one, shares the first place.
 
     A probability that is no number is no answer, and counts nothing.
     """

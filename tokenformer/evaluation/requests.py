@@ -1,4 +1,4 @@
-"""What is asked of a language model: the log-probability of a continuation, as lm-eval encodes and truncates it."""
+"""Requests to a language model: log-probabilities of continuations, as lm-eval encodes and truncates them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

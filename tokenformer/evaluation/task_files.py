@@ -57,7 +57,7 @@ class OptionFields:
 
 @dataclass
 class KeptRecords:
-    """Of each subtask those records whose `field` is listed for it in the JSON mapping `file`."""
+    """A filter: keeps the records of a subtask whose `field` is listed for it in the JSON mapping `file`."""
 
     file: str
     field: str
@@ -111,7 +111,7 @@ def task_names() -> list[str]:
 
 
 def is_known(name: str) -> bool:
-    """Whether this names a task or group of the package, or the file of one; a leading "-" leaves it out."""
+    """Tells whether this names a task or group of the package, or the file of one; a leading "-" leaves it out."""
     name = name.removeprefix("-")
     return name.endswith(".yaml") or (FOLDER / f"{name}.yaml").is_file()
 

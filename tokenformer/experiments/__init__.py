@@ -1,1 +1,1 @@
-"""Whether one way of training is better than another: grids of runs, their statistics, and the page that answers."""
+"""Compares ways of training: grids of runs, their statistics, and the page that answers."""

@@ -241,7 +241,7 @@ def _trials(runs: RunList) -> list[TrialsFound]:
 
 
 def _deviations(runs: RunList, records: Mapping[str, list[Record]]) -> list[str]:
-    """What a reader has to know before believing the numbers."""
+    """Notes that a reader needs before believing the numbers."""
     found = []
     everything = [record for of_arm in records.values() for record in of_arm]
     if len({record["corpus"] for record in everything}) > 1:

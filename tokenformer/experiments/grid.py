@@ -73,7 +73,7 @@ class SpeedUp:
 
 @dataclass
 class Schedule:
-    """Of every run, whatever its number of steps: warm-up in steps, the decay to `least_rate` as a share of the steps,
+    """The schedule of every run, for any number of steps: warm-up in steps, decay to `least_rate` as a share of them,
     and how many held-out losses are measured on the way."""
 
     warmup_steps: int = 50

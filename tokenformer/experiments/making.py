@@ -24,7 +24,7 @@ from tokenformer.files import write_atomically
 from tokenformer.run_folder.record import RunRecord
 
 CHECKPOINTS = 5
-"""Of a run, so that little is lost when it is cut off."""
+"""Checkpoints of a run, so that little is lost when it is cut off."""
 
 LOG_TAIL = 12
 

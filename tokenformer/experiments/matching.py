@@ -1,4 +1,4 @@
-"""What a run of an arm is, once budgets are matched: its steps, its size, its growth steps, as settings of a config."""
+"""Matches budgets: finds steps, size and growth steps of each run of an arm, as settings of a config."""
 
 import json
 import statistics
@@ -16,7 +16,7 @@ SIZE_KEYS = {
     "tokenformer": ("qkv_tokens", "output_tokens", "feed_forward_tokens"),
     "llama": ("intermediate_size",),
 }
-"""What is scaled together when the size of a model is solved for."""
+"""The keys that are scaled together when the size of a model is solved for."""
 
 CORPUS = "data_stages.0.data.dataset.dataset_folder"
 _SCHEDULER = "optimizer.learning_rate_scheduler"
@@ -28,7 +28,7 @@ class NotKnownYet(Exception):
 
 @dataclass(frozen=True)
 class Budget:
-    """What a run costs and reads, as planned."""
+    """The planned cost and reading of a run."""
 
     steps: int
     words: float
@@ -74,7 +74,7 @@ class Matching:
         return found
 
     def budget(self, arm: str, seed: int) -> Budget:
-        """What a run of the arm costs; raises as `settings` does."""
+        """The cost of a run of the arm; raises as `settings` does."""
         run = self._run([*self._of_arm(arm, seed), *self._growth(arm, seed), *self._shape(arm)])
         return self._budget(run, arm, seed)
 

@@ -1,4 +1,4 @@
-"""What is asked of `compare`; quick to import."""
+"""The options of `compare`; quick to import."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What is measured on the final weights of a run: the loss of every held-out document, and benchmarks item by item."""
+"""Measures the final weights of a run: the loss of every held-out document, and benchmarks item by item."""
 
 import argparse
 import json

@@ -69,7 +69,7 @@ def made_record(
 
 
 def run_facts(run: RunRecord) -> Record:
-    """What a run's own files say of its size, its cost and its losses."""
+    """Size, cost and losses of a run, as its own files say."""
     last = run.steps[-1]
     return {
         "steps": last["iteration_step"],

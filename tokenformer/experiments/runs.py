@@ -28,7 +28,7 @@ class GridRun:
 
     @property
     def name(self) -> str:
-        """Of its folder and of its record."""
+        """Name of its folder and of its record."""
         return f"{self.arm}-{self.seed}" if self.trial is None else f"tuning-{self.arm}-{self.seed}-{self.trial}"
 
 

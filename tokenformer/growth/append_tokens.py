@@ -129,7 +129,7 @@ class AppendTokens(GrowthOperator):
         return (self.norm or ("own" if self.new_tokens == "zero_values" else "shared")) == "own"
 
     def is_exact(self, config: TokenformerConfig) -> bool:
-        """Whether a model of this config computes the same function after growth, to rounding.
+        """Tells whether a model of this config computes the same function after growth, to rounding.
 
         A norm of their own isolates new tokens, and clones keep all weights. In a shared norm zero keys leave the sums
         of squares as they are, but a tau that follows the number of tokens changes, and softmax gives a zero score

@@ -62,7 +62,7 @@ class CloneRule:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the old parameter."""
+        """Shape of the old parameter."""
         rows = sum(part.rows for part in self.parts)
         return (rows,) if self.columns is None else (rows, self.columns)
 
@@ -71,7 +71,7 @@ class CloneRule:
         return self.scale / self.inputs
 
     def copies(self, part: Part) -> tuple[int, int]:
-        """Of the rows and of the columns of a part, as they are stored."""
+        """Copies of the rows and of the columns of a part, as they are stored."""
         return (self.inputs, part.outputs) if self.rows_are_inputs else (part.outputs, self.inputs)
 
     def growth(self, source: str, kind: str = "symmetric", noise_db: float | None = None) -> ParameterGrowth:

@@ -1,4 +1,4 @@
-"""What a growth operator gives: the config of the grown model, and a plan for each of its parameters.
+"""The protocol of growth operators: the config of the grown model, and a plan for each of its parameters.
 
 Operators are pure functions of configs and of whole tensors: never of shards. Whoever applies one to a sharded model
 gathers what a grown parameter comes from, and cuts the result. So every layout grows into the same model.
@@ -89,7 +89,7 @@ class GrowthOperator(ABC):
         """
 
     def is_exact(self, config: Any) -> bool:
-        """Whether a model of this config computes the same function after growth, to rounding."""
+        """Tells whether a model of this config computes the same function after growth, to rounding."""
         return False
 
     def check_dtype(self, dtype: str) -> None:  # noqa: B027
@@ -102,7 +102,7 @@ class GrowthOperator(ABC):
 
 @dataclass(frozen=True)
 class GrowthContext:
-    """What a growth event is known by; all that is drawn depends on it and on the parameter's name alone.
+    """The identity of a growth event; all that is drawn depends on it and on the parameter's name alone.
 
     Args:
         seed: the run's seed.

@@ -1,4 +1,4 @@
-"""What training knows about one whole parameter, and what a growth event makes of it.
+"""The state of one whole parameter in training, and how a growth event changes it.
 
 The same function grows a parameter of a live run and one of a checkpoint. Weights and Adam's moments follow the
 operator's law. What the law says about the moments of *new* elements can be replaced (`NEW_MOMENTS`):

@@ -144,7 +144,7 @@ class ExpectedEvent:
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """What is known of a run before it starts.
+    """The facts of a run that are known before it starts.
 
     Args:
         steps: of the whole run.

@@ -106,7 +106,7 @@ class StackLayers(GrowthOperator):
 
 
 def _writes_to_stream(name: ParameterName) -> bool:
-    """Whether a block adds the outputs of this matrix to the residual stream."""
+    """Tells whether a block adds the outputs of this matrix to the residual stream."""
     if name.kind == "value_tokens":
         return name.projection in ("output", "feed_forward")
     return name.kind == "weight" and name.module in _WRITING_MODULES

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ModelSize:
-    """What a model of this size holds and costs.
+    """Parameters and cost of a model of some size.
 
     Args:
         parameters: all of them, a tied head counted once.

@@ -12,7 +12,7 @@ _FIRST_STATES = {"step_size": lambda group, new: group["lr"], "ax": lambda group
 
 
 def _is_of_rows(state: Any) -> bool:
-    """Whether a state is about elements; all others are counts or scalars, which go on."""
+    """Tells whether a state is about elements; all others are counts or scalars, which go on."""
     return isinstance(state, torch.Tensor) and state.dim() > 0 and state.numel() > 1
 
 

@@ -71,7 +71,7 @@ class Pattention(nn.Module):
 
 
 def pattentions_of(modules: Sequence[Pattention], x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """What each of several layers makes of one x [.., d_in], computed together."""
+    """Outputs of several layers for one x [.., d_in], computed together."""
     return grouped_pattention(
         x,
         [module.key_tokens for module in modules],

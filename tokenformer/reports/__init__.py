@@ -1,1 +1,1 @@
-"""What a run wrote, read back: its record, tables, picture and page."""
+"""Tables, pictures and pages of runs and of corpora."""

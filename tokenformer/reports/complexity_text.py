@@ -1,4 +1,4 @@
-"""What `tokenformer score` answers in a terminal."""
+"""The answer of `tokenformer score` in a terminal."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from tokenformer.errors import MissingExtraError, UserError
 from tokenformer.reports.options import ScoreOptions
 
 ODD_SHARE = 0.001
-"""Of the documents at either end that a person should read."""
+"""Share of the documents at either end that a person should read."""
 
 SHOWN_EXTREMES = 10
 EXCERPT_CHARACTERS = 300

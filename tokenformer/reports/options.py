@@ -1,4 +1,4 @@
-"""What is asked of `score_collection`; quick to import."""
+"""The options of `score_collection`; quick to import."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -147,7 +147,7 @@ def growth_sentence(event: GrowthEvent) -> str:
 
 
 def footnotes(record: RunRecord) -> list[str]:
-    """What a reader of the table must know: where a loss was measured, and what of the run's files was left out."""
+    """Notes to the table: where a loss was measured, and which lines of the run's files were left out."""
     measured_earlier = [
         f"The held-out loss of stage {stage.number} was measured at step {count(stage.held_out_step)}, "
         f"not at its last step, {count(stage.last_step)}."
@@ -163,7 +163,7 @@ def footnotes(record: RunRecord) -> list[str]:
 
 
 def reading_sentences(record: RunRecord) -> list[str]:
-    """What was read in words, as BabyLM counts them, and what the whole run reads; nothing without a plan of it."""
+    """Words read until now, as BabyLM counts them, and words of the whole run; nothing without a plan of it."""
     reading = record.reading
     if reading is None:
         return []

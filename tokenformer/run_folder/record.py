@@ -1,4 +1,4 @@
-"""What a run wrote into its folder, read back as steps, validations, growth events and stages.
+"""Reads back a run's folder as steps, validations, growth events and stages.
 
 A run's folder holds `config.yaml` (the resolved configuration), `metrics.jsonl` (one JSON object a line, see below),
 `stages.json` (the stages as planned before training), `reading.json` (what the plan reads, in words) and

@@ -12,7 +12,7 @@ from tokenformer.complexity.text.words import paragraphs
 from tokenformer.errors import MissingExtraError, UserError
 
 PIPELINES = {"en": "en_core_web_sm", "sv": "sv_core_news_sm"}
-"""What is taken where no pipeline is named."""
+"""The spaCy pipeline of each language, where none is named."""
 
 LONGEST_PARSED = 100_000
 """Characters; a longer paragraph is cut, because a parser's memory grows with what it parses."""
@@ -20,7 +20,7 @@ LONGEST_PARSED = 100_000
 
 @dataclass(frozen=True)
 class DependencyParameters:
-    """What the user may set.
+    """The keys that the user may set.
 
     Attributes:
         pipeline: name or folder of a spaCy pipeline with a parser; None: the small one of English or Swedish.

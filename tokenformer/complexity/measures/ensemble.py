@@ -19,7 +19,7 @@ NORMS_FILE = REFERENCE_FOLDER / "norms.json"
 
 @dataclass(frozen=True)
 class EnsembleParameters:
-    """What the user may set.
+    """The keys that the user may set.
 
     Attributes:
         measures: names. The default pair is what words a text uses and how many of them it puts into a sentence.

@@ -23,7 +23,7 @@ Each text is read from its beginning and by itself. It can be sent to another pr
 
 @dataclass(frozen=True)
 class PerplexityParameters:
-    """What the user has to set.
+    """The keys that the user has to set.
 
     Attributes:
         model: the reference model.
@@ -38,7 +38,7 @@ class PerplexityParameters:
 
 @dataclass(frozen=True)
 class LossGapParameters:
-    """What the user has to set.
+    """The keys that the user has to set.
 
     Attributes:
         weak: a small model, or an early checkpoint.

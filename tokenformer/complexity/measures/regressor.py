@@ -192,7 +192,7 @@ def _standardised(columns: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> n
 
 @dataclass(frozen=True)
 class RegressorParameters:
-    """What the user may set.
+    """The keys that the user may set.
 
     Attributes:
         file: a saved regressor; None: the one that comes with the package for the language.

@@ -20,7 +20,7 @@ BUILT_IN, CORPUS = "built_in", "corpus"
 
 @dataclass(frozen=True)
 class SurprisalParameters:
-    """What the user may set.
+    """The keys that the user may set.
 
     The reference "built_in" is the counts that the package brings for English and Swedish; "corpus" is the simplest
     texts of the corpus itself; None is the first where there is one. Simple text keeps to the core vocabulary.
@@ -36,7 +36,7 @@ class SurprisalParameters:
             raise UserError("measure 'surprisal': give reference or reference_texts, not both")
 
     def is_built_in(self, language: str) -> bool:
-        """Whether the package's own reference is used; raises UserError where it is asked for and there is none."""
+        """Tells whether the package's own reference is used; UserError where it is asked for and there is none."""
         if self.reference == BUILT_IN and not has_reference(language):
             raise UserError(
                 f"measure 'surprisal': the package brings no simple text for language '{language}'; "

@@ -1,4 +1,4 @@
-"""What each word of a text says about its grade: a bag of words with a ridge penalty."""
+"""Weights for single words: how much each adds to a text's grade, by a bag of words with a ridge penalty."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

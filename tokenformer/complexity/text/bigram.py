@@ -55,7 +55,7 @@ def _lengths(vocabulary: Iterable[str]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the model has seen of each of t words: int64[t] each."""
+    """Counts that the model has of each of t words: int64[t] each."""
 
     pair: np.ndarray
     context: np.ndarray

@@ -19,7 +19,7 @@ from tokenformer.complexity.text.words import has_words, letters, normalise, par
 
 BATCH_CHARACTERS = 2_000_000
 MOST_PIECES, MOST_CHARACTERS = 500_000, 8_000_000
-"""What is remembered of earlier texts, at most."""
+"""The most entries that are remembered of earlier texts."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +61,7 @@ class Documents:
         return np.fromiter(map(function, self.vocabulary), kind, count=len(self.vocabulary))
 
     def shared(self, key: Hashable, compute: Callable[[], np.ndarray]) -> np.ndarray:
-        """What several measures need of these texts, computed for the first one that asks for `key`."""
+        """A result that several measures share, computed for the first one that asks for `key`."""
         if key not in self._shared:
             self._shared[key] = compute()
         return self._shared[key]

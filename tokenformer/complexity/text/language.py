@@ -37,7 +37,7 @@ UNKNOWN_SHARE = 0.08
 OTHER_BITS_PER_LETTER = 3.7
 
 MOST_TEXTS, MOST_CHARACTERS = 1000, 2000
-"""What is looked at: so many texts, and so much of each."""
+"""The sample that is looked at: so many texts, and so much of each."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ class _WordCosts:
         return -np.log2(UNKNOWN_SHARE) - float(letters)
 
     def _probability(self, run: str) -> float:
-        """Of the last letter after those before it; shorter runs count as five more occurrences."""
+        """Probability of the last letter after those before it; shorter runs count as five more occurrences."""
         probability = 1e-4
         for size in range(1, 4):
             seen, context = self._runs[run[-size:]], self._contexts[run[-size:-1]]

@@ -1,4 +1,4 @@
-"""What stands between white space, taken apart once and remembered."""
+"""Takes apart the pieces between white space, and remembers each."""
 
 import re
 import string

@@ -90,7 +90,7 @@ def reference_file(language: str) -> Path:
 
 
 def has_reference(language: str) -> bool:
-    """Whether the package brings simple text of that language."""
+    """Tells whether the package brings simple text of that language."""
     return language.isalpha() and reference_file(language).is_file()
 
 

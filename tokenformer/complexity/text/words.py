@@ -41,7 +41,7 @@ def normalise(text: str) -> str:
 
 
 def has_words(text: str) -> bool:
-    """Whether there is a letter, a digit or a combining mark in it."""
+    """Tells whether there is a letter, a digit or a combining mark in it."""
     return _WORD_CHARACTER.search(text) is not None
 
 
@@ -61,7 +61,7 @@ def letters(word: str) -> int:
 
 
 def paragraphs(text: str) -> list[str]:
-    """What blank lines separate."""
+    """The paragraphs, which blank lines separate."""
     return _BLANK_LINE.split(text) if "\n" in text else [text]
 
 

@@ -27,7 +27,7 @@ class Program:
     """Names that other functions of the file use for their own variables and that mean nothing here."""
 
     def tokens(self) -> list[tokenize.TokenInfo]:
-        """Of the text, which must be valid."""
+        """Tokens of the text, which must be valid."""
         return [*tokenize.generate_tokens(io.StringIO(self.text).readline)]
 
     def replaced(self, start: tuple[int, int], end: tuple[int, int], new: str) -> str:

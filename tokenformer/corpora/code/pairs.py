@@ -72,7 +72,7 @@ def candidates_of(file: SourceText) -> Iterator[Candidate]:
 
 
 def _imports_all(tree: ast.Module) -> bool:
-    """Whether names come in that the text does not show."""
+    """Tells whether names come in that the text does not show."""
     return any(isinstance(node, ast.ImportFrom) and node.names[0].name == "*" for node in ast.walk(tree))
 
 
@@ -103,7 +103,7 @@ def pairs_from(candidates: Iterable[Candidate], n: int, seed: int) -> list[Minim
 
 
 def _is_wrong(text: str, kind: str, known: set[str]) -> bool:
-    """Whether a changed text is invalid in the way that its kind is meant to be."""
+    """Tells whether a changed text is invalid in the way that its kind is meant to be."""
     if kind in KINDS_THAT_COMPILE:
         return compiles(text) and not is_valid(text, known)
     return not compiles(text)

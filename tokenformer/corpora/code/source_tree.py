@@ -58,7 +58,7 @@ class SourceText:
 
 @dataclass
 class TreeReport:
-    """What was not read; filled while a tree is read."""
+    """Counts of the files that were not read; filled while a tree is read."""
 
     skipped: Counter[str] = field(default_factory=Counter)
     """Key of SKIPPED -> files, or what else it counts."""

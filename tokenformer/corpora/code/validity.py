@@ -1,4 +1,4 @@
-"""Whether a Python text is valid: it compiles, and every name that it uses is bound somewhere."""
+"""Validity of a Python text: it compiles, and every name that it uses is bound somewhere."""
 
 import builtins
 import symtable
@@ -9,7 +9,7 @@ ALWAYS_BOUND = {*dir(builtins), "__file__", "__path__", "__annotations__", "__cl
 
 
 def compiles(text: str) -> bool:
-    """Whether this Python makes byte code of the text; nothing is run."""
+    """Tells whether this Python makes byte code of the text; nothing is run."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -20,7 +20,7 @@ def compiles(text: str) -> bool:
 
 
 def is_valid(text: str, known: set[str]) -> bool:
-    """Whether the text compiles and uses no name but its own, those that are always there, and the `known` ones."""
+    """Tells whether the text compiles and uses no name but its own, the built-in ones, and the `known` ones."""
     return compiles(text) and unbound_names(text) <= known | ALWAYS_BOUND
 
 

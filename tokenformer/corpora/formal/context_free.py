@@ -12,7 +12,7 @@ from tokenformer.randomness import Draws
 
 ATTEMPTS = 1000
 RULE_PERCENT = 65
-"""Of the pairs of a nonterminal and a letter that get a rule."""
+"""Percentage of the pairs of a nonterminal and a letter that get a rule."""
 NONTERMINALS_AFTER = (0, 0, 0, 1, 1, 2, 2)
 """Nonterminals after the letter of a rule, each entry as likely."""
 
@@ -22,7 +22,7 @@ Rules = dict[str, dict[str, tuple[str, ...]]]
 
 @dataclass(frozen=True)
 class ContextFree(FormalLanguage):
-    """What a random grammar derives from S; its rules are A -> a, A -> a B and A -> a B C.
+    """The strings that a random grammar derives from S; its rules are A -> a, A -> a B and A -> a B C.
 
     No two rules of one nonterminal begin with the same letter (a simple grammar), so that every string has one
     derivation and drawing is exact. Some nonterminal embeds itself, A => u A v, as it does in every grammar of a
@@ -164,7 +164,7 @@ def _attempt(nonterminals: int, alphabet: tuple[str, ...], draws: Draws) -> Rule
 
 
 def _is_of_use(rules: Rules, letters: int) -> bool:
-    """Whether all nonterminals and letters are reached and derive something, and one of them embeds itself.
+    """Tells whether all nonterminals and letters are reached and derive something, and one of them embeds itself.
 
     And whether every string can be made wrong by its last letter, because no nonterminal derives all letters.
     """

@@ -1,4 +1,4 @@
-"""Whether a context-free grammar derives a string, by Earley's algorithm (1970)."""
+"""Recognises the strings of a context-free grammar, by Earley's algorithm (1970)."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""What a formal language is: strings that can be counted, numbered and recognised."""
+"""The formal language: strings that can be counted, numbered and recognised."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
@@ -36,7 +36,7 @@ class FormalLanguage(Checked, ABC):
 
     name: ClassVar[str]
     knob: ClassVar[str]
-    """What a string's difficulty is; a larger number is harder."""
+    """The meaning of a string's difficulty; a larger number is harder."""
     source: ClassVar[str]
     """The papers that defined the language or used it."""
 
@@ -50,18 +50,18 @@ class FormalLanguage(Checked, ABC):
 
     @abstractmethod
     def accepts(self, text: str) -> bool:
-        """Whether the text is a string of the language, of any length; never raises."""
+        """Tells whether the text is a string of the language, of any length; never raises."""
 
     @abstractmethod
     def ground_truth(self, text: str) -> dict:
-        """What is known of a string that is accepted, ready for JSON; `difficulty` is always there."""
+        """The ground truth of a string that is accepted, ready for JSON; `difficulty` is always there."""
 
     @abstractmethod
     def alphabet(self) -> tuple[str, ...]:
         """The symbols."""
 
     def rules(self) -> dict:
-        """What defines the language beyond its parameters, ready for JSON: a drawn automaton or grammar."""
+        """The drawn automaton or grammar, which defines the language beyond its parameters, ready for JSON."""
         return {}
 
     def edits(self, symbols: list[str]) -> dict[str, list[Edit]]:
@@ -99,7 +99,7 @@ class Question:
     """An accuracy item."""
 
     text: str
-    """What stands before the answer."""
+    """The text that stands before the answer."""
     choices: list[str]
     """The right one first."""
 

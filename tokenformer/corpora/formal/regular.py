@@ -10,7 +10,7 @@ from tokenformer.randomness import Draws
 
 ATTEMPTS = 1000
 TRANSITION_PERCENT = 70
-"""Of the pairs of a state and a letter beyond those that make every state reachable."""
+"""Percentage of the pairs of a state and a letter beyond those that make every state reachable."""
 ACCEPTING_PERCENT = 30
 
 Transitions = tuple[dict[str, int], ...]
@@ -42,7 +42,7 @@ class Automaton:
         return table
 
     def is_minimal(self) -> bool:
-        """Whether every state leads to acceptance and no two states accept the same strings (Moore 1956)."""
+        """Tells whether every state leads to acceptance and no two states accept the same strings (Moore 1956)."""
         classes = [int(state in self.accepting) for state in range(len(self.transitions))]
         for _ in self.transitions:
             signatures = [
@@ -56,7 +56,7 @@ class Automaton:
 
 @dataclass(frozen=True)
 class Regular(FormalLanguage):
-    """What a random automaton of `states` states accepts; it is minimal, so fewer states would not do.
+    """The strings that a random automaton of `states` states accepts; it is minimal: fewer states would not do.
 
     `machine` chooses the automaton, so that one language can be drawn from with several seeds. Strings of one length
     are equally likely.
@@ -155,7 +155,7 @@ def _attempt(states: int, alphabet: tuple[str, ...], draws: Draws) -> Automaton:
 
 
 def _may_always_err(automaton: Automaton, letters: int) -> bool:
-    """Whether every letter is of use somewhere, and in no state every letter leads to acceptance."""
+    """Tells whether every letter is of use somewhere, and in no state every letter leads to acceptance."""
     used = {letter for row in automaton.transitions for letter in row}
     return len(used) == letters and all(
         sum(after in automaton.accepting for after in row.values()) < letters for row in automaton.transitions

@@ -1,4 +1,4 @@
-"""What every ordering offers."""
+"""The protocol and the registry of orderings."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Protocol

@@ -1,4 +1,4 @@
-"""What every selection offers."""
+"""The protocol and the registry of selections."""
 
 from typing import Protocol
 

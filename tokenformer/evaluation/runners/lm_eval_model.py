@@ -79,7 +79,7 @@ class TokenformerLM(TemplateLM):
 
     @property
     def prefix_token_id(self) -> int:
-        """What a text without context follows."""
+        """The prefix token, which a text without context follows."""
         return self.opened.encoder.prefix_token
 
     @property

@@ -1,4 +1,4 @@
-"""What is asked of `evaluate`; quick to import."""
+"""The options of `evaluate`; quick to import."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ class ModelSource:
 
 @dataclass(frozen=True)
 class EvaluationOptions:
-    """What is scored, and how."""
+    """The options of an evaluation."""
 
     source: ModelSource
     tasks: tuple[str, ...]

@@ -14,7 +14,7 @@ from tokenformer.growth.triggers.trigger import Trigger
 
 @dataclass(frozen=True)
 class CombinedTrigger(Checked):
-    """What `any` and `all` share. Each event counts for every trigger in them, whichever of them brought it."""
+    """The base of `any` and `all`. Each event counts for every trigger in them, whichever of them brought it."""
 
     of: list[Any] = key(REQUIRED, "the triggers, one or more", registry="trigger")
 

@@ -46,7 +46,7 @@ class ComplexityTrigger(Checked):
         self._levels()
 
     def _levels(self) -> tuple[str, list[float]]:
-        """What is compared, and with which levels."""
+        """The quantity that is compared, and its levels."""
         lists = {"thresholds": self.thresholds, "percentiles": self.percentiles, "admitted": self.admitted}
         quantiles = [round(100 * stage / self.stages, 6) for stage in range(1, self.stages)] if self.stages else []
         chosen = chosen_levels("complexity", **lists, stages=quantiles)

@@ -25,7 +25,7 @@ class LossPoint:
 
 @dataclass(frozen=True)
 class LossNeed:
-    """What a trigger reads of the losses.
+    """The losses that a trigger reads.
 
     Args:
         source: "validation" (a point at every held-out measurement) or "training".
@@ -93,11 +93,11 @@ class LossHistory:
         )
 
     def reads(self, source: str) -> bool:
-        """Whether any trigger reads losses of this source."""
+        """Tells whether any trigger reads losses of this source."""
         return any(series.source == source for series in self.series)
 
     def fits(self, other: "LossHistory") -> bool:
-        """Whether both hold the same series, whatever is in them."""
+        """Tells whether both hold the same series, whatever is in them."""
         ours, theirs = (
             [(series.source, series.window, series.capacity) for series in history.series] for history in (self, other)
         )

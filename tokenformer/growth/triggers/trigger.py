@@ -1,4 +1,4 @@
-"""What every trigger offers."""
+"""The protocol and the registry of triggers."""
 
 from collections.abc import Sequence
 from typing import Protocol

@@ -12,7 +12,7 @@ from tokenformer.trainer.bridge.cpu_host import mend_collectives
 
 @dataclass(frozen=True)
 class BootstrapReport:
-    """What `bootstrap` found and did."""
+    """The findings and the repairs of `bootstrap`."""
 
     device: str  # "cuda" or "cpu"
     backend: str  # "nccl" or "gloo"

@@ -1,4 +1,4 @@
-"""What Nanotron asks of `torch.cuda`, answered without CUDA, and the process group that it would not start."""
+"""Answers without CUDA where Nanotron asks `torch.cuda`, and starts the process group that it would not."""
 
 import contextlib
 import functools

@@ -1,4 +1,4 @@
-"""What a stored checkpoint thinks of texts: the loss of each, for the measures `perplexity` and `loss_gap`."""
+"""Losses of texts under a stored checkpoint, for the measures `perplexity` and `loss_gap`."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What our checkpoints add to Nanotron's: `growth.json`, `curriculum.json`, and that one is whole or not there.
+"""Records that our checkpoints add to Nanotron's: `growth.json`, `curriculum.json`; one is whole or not there.
 
 Of a run whose growth depends on losses there is `losses.json` too.
 """

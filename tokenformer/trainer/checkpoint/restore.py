@@ -66,7 +66,7 @@ class TrainingPlaces:
             raise ValueError(f"{name}: {error}") from error
 
     def _slice_of_replica(self, name: str, shard: torch.Tensor) -> torch.Tensor:
-        """What the optimizer of this process holds of a shard: with ZeRO-1 a slice of it, flat."""
+        """The part of a shard that the optimizer of this process holds: with ZeRO-1 a slice of it, flat."""
         if not isinstance(self.optimizer, ZeroDistributedOptimizer):
             return shard
         start, end = self.optimizer.param_name_to_dp_rank_offsets[name][dist.get_rank(self.optimizer.dp_pg)]

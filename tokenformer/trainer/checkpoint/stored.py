@@ -86,7 +86,7 @@ class StoredCheckpoint(Mapping[str, ParameterState]):
 
     @cached_property
     def has_moments(self) -> bool:
-        """Whether the checkpoint holds Adam's moments: not if it was imported, or written before the first step."""
+        """Tells whether there are Adam's moments: not if it was imported, or written before the first step."""
         return self.optimizer is not None and bool(self.optimizer.names)
 
     @cached_property
@@ -101,7 +101,7 @@ class StoredCheckpoint(Mapping[str, ParameterState]):
 
     @cached_property
     def dtype(self) -> torch.dtype:
-        """That of the weights."""
+        """The dtype of the weights."""
         return self.weight(next(iter(self))).dtype
 
     @cached_property

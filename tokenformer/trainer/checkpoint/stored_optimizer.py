@@ -49,7 +49,7 @@ class OptimizerLayout:
 
 @dataclass(frozen=True)
 class OptimizerFile:
-    """What one file holds, by parameter; the tensors are read from the disk when they are used."""
+    """The moments in one file, by parameter; the tensors are read from the disk when they are used."""
 
     moments: dict[str, dict[str, torch.Tensor]]
     masters: dict[str, torch.Tensor]

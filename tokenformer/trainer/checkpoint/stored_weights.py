@@ -31,7 +31,7 @@ class StoredSlices:
 
 @dataclass(frozen=True)
 class WeightFile:
-    """What the name and the header of a file tell.
+    """The facts in the name and the header of a file.
 
     Args:
         shape: of the tensor inside.
@@ -70,7 +70,7 @@ class StoredWeights:
 
     @property
     def names(self) -> KeysView[str]:
-        """Of all parameters."""
+        """Names of all parameters."""
         return self._files.keys()
 
     def shape(self, name: str) -> tuple[int, ...]:
@@ -79,7 +79,7 @@ class StoredWeights:
 
     @property
     def elements(self) -> int:
-        """Of all parameters together."""
+        """Elements of all parameters together."""
         return sum(math.prod(self.shape(name)) for name in self.names)
 
     def whole(self, name: str) -> torch.Tensor:

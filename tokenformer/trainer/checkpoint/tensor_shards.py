@@ -24,7 +24,7 @@ def whole_shape(param) -> tuple[int, ...]:
 
 
 def shard_of(whole: torch.Tensor, param) -> torch.Tensor:
-    """What this process holds of a whole tensor that belongs to a `NanotronParameter`: its weight or a moment.
+    """The shard that this process holds of the weight, or of a moment, of a `NanotronParameter`.
 
     Returns:
         A new tensor of the parameter's shape, with the whole tensor's dtype and device.
@@ -67,7 +67,7 @@ def join_shards(shape: Sequence[int], parts: Iterable[tuple[torch.Tensor, Sequen
 
 
 def is_tiled(shape: Sequence[int], boxes: Sequence[tuple[slice, ...]]) -> bool:
-    """Whether each element is in one box. The boxes must differ along one dimension alone, as Nanotron's do."""
+    """Tells whether each element is in one box. The boxes must differ along one dimension alone, as Nanotron's do."""
     ranges = [[part.indices(size) for part, size in zip(box, shape, strict=True)] for box in boxes]
     wholes = [(0, size, 1) for size in shape]
     split = {axis for box in ranges for axis, size in enumerate(wholes) if box[axis] != size}

@@ -28,7 +28,7 @@ def unwrapped(model) -> torch.nn.Module:
 
 
 def over_group(item, group) -> list:
-    """What every rank of a group has, in their order."""
+    """The values of every rank of a group, in their order."""
     items = [item]
     if group.size() > 1:
         items = [None] * group.size()
@@ -43,7 +43,7 @@ def stages_by_name(model, pp_pg) -> dict[str, set[int]]:
 
 
 def optimizer_slices(optimizer, name: str, numel: int, dp_size: int) -> Slices:
-    """Of which elements of a flattened shard each replica keeps the optimizer's state."""
+    """The elements of a flattened shard whose optimizer's state each replica keeps."""
     if not isinstance(optimizer, ZeroDistributedOptimizer):
         return ((0, numel),) * dp_size
     ranges = optimizer.param_name_to_dp_rank_offsets[name]
@@ -105,7 +105,7 @@ class LiveState:
 
     @property
     def bytes_held(self) -> int:
-        """Of all tensors that were not released yet, in this process."""
+        """Bytes of all tensors that were not released yet, in this process."""
         return sum(tensor.nbytes for pieces in self.pieces.values() for tensor in pieces.values())
 
     def release(self, name: str) -> None:

@@ -1,4 +1,4 @@
-"""What a growth event needs of a process' memory, and what is said when there is not enough."""
+"""Counts the memory that a growth event needs, and refuses it where there is not enough."""
 
 import sys
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ def bytes_of_training(parameters: int, itemsize: int, has_master: bool, replicas
 
 
 def bytes_needed(trainer: DistributedTrainer, transition: Transition) -> int:
-    """What training the grown model takes in this process, if it holds the share of parameters that it held before."""
+    """Memory of training the grown model in this process, if it holds the share of parameters that it held before."""
     held = sum(param.numel() for param in unwrapped(trainer.model).parameters())
     before, after = (model_size(config).parameters for config in (transition.before, transition.after))
     is_sharded = isinstance(trainer.optimizer, ZeroDistributedOptimizer)

@@ -70,7 +70,7 @@ def slow_down(optimizer: torch.optim.Optimizer, parts: list[NewElements], rate: 
 
 
 def new_elements_of(trainer: DistributedTrainer, transition: Transition) -> list[NewElements]:
-    """What of the new elements this process optimizes."""
+    """The new elements that this process optimizes."""
     optimizer, dp_pg = trainer.optimizer, trainer.parallel_context.dp_pg
     params = dict(unwrapped(trainer.model).get_named_params_with_correct_tied())
     found = []

@@ -1,4 +1,4 @@
-"""What is asked of `grow_checkpoint`; quick to import."""
+"""The options of `grow_checkpoint`; quick to import."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -30,7 +30,7 @@ def _silence_checkpoint_bars() -> None:
 
 
 def _chosen_kernel(run: PreparedRun, device: str) -> str | None:
-    """What computes the run's Pattention; None for a model that has none."""
+    """The kernel that computes the run's Pattention; None for a model that has none."""
     if run.config.model_type != "tokenformer":
         return None
     name, ranks = run.model_configs[0].kernel, run.config.parallelism.tp

@@ -1,4 +1,4 @@
-"""What a person sees while a run trains."""
+"""The progress of a run that trains, for people."""
 
 import sys
 import time

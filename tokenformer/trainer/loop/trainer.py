@@ -62,7 +62,7 @@ class TokenformerTrainer(DistributedTrainer):
         return grouped_parameters(self.run.config.optimizer, self.growth_factors)
 
     def growth_factors(self) -> dict[str, float]:
-        """What growth until now multiplied learning rates by, for every parameter of the whole model."""
+        """Factors by which growth until now multiplied learning rates, for every parameter of the whole model."""
         if not self.transitions or not self.run.growth.learning_rate_follows_width:
             return {}
         names = stages_by_name(unwrapped(self.model), self.parallel_context.pp_pg)
@@ -70,7 +70,7 @@ class TokenformerTrainer(DistributedTrainer):
 
     @property
     def is_writer(self) -> bool:
-        """Whether this process writes the run's files and shows its progress: the first that knows the loss."""
+        """Tells whether this process writes the run's files and shows its progress: the first that knows the loss."""
         return dist.get_rank(self.parallel_context.world_pg) == self.logger_ranks[0]
 
     @property

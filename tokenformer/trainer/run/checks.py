@@ -1,4 +1,4 @@
-"""What can be wrong with a run, found before any work starts."""
+"""Finds mistakes in a run before any work starts."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Whether the model in a checkpoint is the one that the config makes by the same growth events."""
+"""Checks that the model in a checkpoint is the one that the config makes by the same growth events."""
 
 import dataclasses
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What `tokenformer plan` says under its table: what the figures mean, and what may not be meant.
+"""The notes of `tokenformer plan` under its table: what the figures mean, and what may not be meant.
 
 What may not be meant is also said when training starts.
 """
@@ -32,13 +32,13 @@ def plan_notes(run: PreparedRun, stages: list[Stage], seconds_per_step: list[flo
 
 
 def growth_notes(run: PreparedRun, stages: list[Stage]) -> list[str]:
-    """Of a run that grows: events that never come, or outside the constant part of the learning rate."""
+    """Notes on growth: events that never come, or that fall outside the constant part of the learning rate."""
     warnings = [_missing_events(run, stages), *(_schedule_warning(run, stage) for stage in stages[1:])]
     return [f"Note: {warning}." for warning in dict.fromkeys(warnings) if warning]
 
 
 def _about_text(run: PreparedRun) -> str:
-    """What is read, in words; by source where there are shares of sources."""
+    """Words that are read; by source where there are shares of sources."""
     reading = PlannedReading.of(run)
     sentence = (
         f"The plan reads {reading.documents:,} documents with {reading.unique_words:,} words, {reading.epochs:.2f} "
@@ -106,7 +106,7 @@ def _latest_step(run: PreparedRun, stage: Stage) -> int:
 
 
 def _about_losses(run: PreparedRun, stages: list[Stage], seconds_per_step: list[float]) -> list[str]:
-    """What can be said of stages whose steps are not known."""
+    """Bounds of stages whose steps are not known."""
     flops_per_step = [run.config.tokens_per_step * stage.flops_per_token for stage in stages]
     costs = zip(flops_per_step, seconds_per_step, strict=True)
     notes = [

@@ -1,4 +1,4 @@
-"""What `tokenformer plan` prints: the stages of a run, before anything is trained."""
+"""The table of `tokenformer plan`: the stages of a run, before anything is trained."""
 
 import io
 import time

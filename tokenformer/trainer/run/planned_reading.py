@@ -1,4 +1,4 @@
-"""What a run will read, in words, as its plan says: shown by `plan`, kept beside the run for its report."""
+"""Words that a run will read, as its plan says: shown by `plan`, kept beside the run for its report."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from tokenformer.trainer.run.prepared_run import PreparedRun
 
 @dataclass(frozen=True)
 class SourceReading:
-    """What is read of one source.
+    """The reading of one source.
 
     Args:
         share: of the tokens of the run.
@@ -24,7 +24,7 @@ class SourceReading:
 
 @dataclass(frozen=True)
 class PlannedReading:
-    """What a run reads to its last step.
+    """The reading of a run to its last step.
 
     Args:
         documents: different documents.

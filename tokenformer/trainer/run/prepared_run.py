@@ -193,12 +193,12 @@ class PreparedRun:
         return flops
 
     def saves_checkpoint(self, step: int) -> bool:
-        """Whether a checkpoint is due after this step: at the interval, at a rung of the ladder, at the end."""
+        """Tells whether a checkpoint is due after this step: at the interval, at a rung of the ladder, at the end."""
         is_due = step % self.config.checkpoints.checkpoint_interval == 0 or step in self.rungs
         return is_due or step == self.config.tokens.train_steps
 
     def measures_validation(self, step: int) -> bool:
-        """Whether held-out loss is due after this step: before the first, after the last, and at the interval."""
+        """Tells whether held-out loss is due after this step: before the first, after the last, and at the interval."""
         interval = self.config.tokens.val_check_interval
         return step in (0, self.config.tokens.train_steps) or (interval > 0 and step % interval == 0)
 
