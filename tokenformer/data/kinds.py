@@ -42,7 +42,7 @@ class SourceKind:
 
 
 def by_source(choice: str | None, option: str, sources: Sequence[str]) -> dict[str, str | None]:
-    """What a choice such as "en" or "auto,dyck=formal,svenska=sv" means for each source.
+    """Reads a choice such as "en" or "auto,dyck=formal,svenska=sv": its meaning for each source.
 
     Args:
         option: its name in messages.

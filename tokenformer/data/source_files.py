@@ -26,7 +26,7 @@ class InputSource:
     path: Path
     weight: float = 1.0
     name: str | None = None
-    """Of the one source that all its files are; None makes a source of each file."""
+    """Name of the one source that all its files are; None makes a source of each file."""
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.weight) and self.weight > 0):

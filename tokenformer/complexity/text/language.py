@@ -52,7 +52,7 @@ class Detection:
 
     @property
     def is_certain(self) -> bool:
-        """Whether it is English or Swedish, and sure enough to go on with."""
+        """Tells whether it is English or Swedish, and sure enough to go on with."""
         return self.language != OTHER and self.confidence >= LEAST_CONFIDENCE
 
 

@@ -18,7 +18,7 @@ from tokenformer.trainer.checkpoint.loaded_model import loaded_model, tokenizer_
 from tokenformer.trainer.checkpoint.stored import MODEL_CONFIG, StoredCheckpoint
 
 OUR_MODEL_TYPE = "tokenformer"
-"""What config.json of an export says."""
+"""The `model_type` in the config.json of an export."""
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
