@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from tests.support.cases import cases
 from tokenformer import __version__, cli
 from tokenformer.cli.verbs import VERBS
 from tokenformer.trainer import bootstrap
@@ -47,21 +48,18 @@ def test_a_shell_gets_a_script_that_completes(shell, capsys):
     assert "vocabulary-size" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    ("arguments", "named"),
-    [
-        ([], "subcommand"),
-        (["fly"], "fly"),
-        (["plan"], "CONFIG"),
-        (["corpus", "koran", "out"], "koran"),
-        (["prepare", "texts"], "--output"),
-        (["plan", "a.yaml", "--sat", "x=1"], "--sat"),
-        (["prepare", "texts", "--output", "out", "--seed", "one"], "--seed"),
-        (["prepare", "texts", "--output", "out", "--unit", "book"], "--unit"),
-        (["eval", "model", "--tasks", "blimp", "--outpt", "out"], "--outpt"),
-    ],
+@cases(
+    ([], "subcommand"),
+    (["fly"], "fly"),
+    (["plan"], "CONFIG"),
+    (["corpus", "koran", "out"], "koran"),
+    (["prepare", "texts"], "--output"),
+    (["plan", "a.yaml", "--sat", "x=1"], "--sat"),
+    (["prepare", "texts", "--output", "out", "--seed", "one"], "--seed"),
+    (["prepare", "texts", "--output", "out", "--unit", "book"], "--unit"),
+    (["eval", "model", "--tasks", "blimp", "--outpt", "out"], "--outpt"),
 )
-def test_a_call_that_does_not_parse_says_what_is_wrong(arguments, named, capsys):
+def test_a_call_that_does_not_parse_says_what_is_wrong(capsys, arguments, named):
     with pytest.raises(SystemExit) as end:
         cli.main(arguments)
     assert end.value.code == 2
@@ -69,13 +67,10 @@ def test_a_call_that_does_not_parse_says_what_is_wrong(arguments, named, capsys)
     assert shown.out == "" and named in shown.err and "--help" in shown.err
 
 
-@pytest.mark.parametrize(
-    ("words", "tasks"),
-    [
-        (["--tasks", "zeroshot_swe", "-multiblimp_swe"], ["zeroshot_swe", "-multiblimp_swe"]),
-        (["--tasks", "-multiblimp_swe", "zeroshot_swe", "--fast"], ["-multiblimp_swe", "zeroshot_swe"]),
-        (["--tasks", "blimp,-a", "--fast", "--tasks", "own.yaml", "-b_c"], ["blimp", "-a", "own.yaml", "-b_c"]),
-    ],
+@cases(
+    (["--tasks", "zeroshot_swe", "-multiblimp_swe"], ["zeroshot_swe", "-multiblimp_swe"]),
+    (["--tasks", "-multiblimp_swe", "zeroshot_swe", "--fast"], ["-multiblimp_swe", "zeroshot_swe"]),
+    (["--tasks", "blimp,-a", "--fast", "--tasks", "own.yaml", "-b_c"], ["blimp", "-a", "own.yaml", "-b_c"]),
 )
 def test_tasks_may_be_left_out_and_added(words, tasks):
     asked = cli.parse(["eval", "model", *words])

@@ -4,7 +4,7 @@ import re
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenformer import console
@@ -40,7 +40,6 @@ def test_short_numbers_at_the_edges(value, text):
     assert short_number(value) == text
 
 
-@settings(deadline=None)
 @given(
     st.integers(1, 4).flatmap(lambda n: st.lists(st.lists(cells, min_size=n, max_size=n), min_size=1, max_size=4)),
     st.integers(30, 60),

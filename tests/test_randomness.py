@@ -7,18 +7,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.cases import cases
 from tokenformer.randomness import Draws, Permutation, named_generator
 
 NAME = "model.decoder.0.pp_block.attention.output.key_tokens"
 
 
-@pytest.mark.parametrize(
-    ("name", "seed"),
-    [
-        ((42, NAME), 7010354297622758871),
-        ((42, "append_tokens", 1, NAME), 7226398383586292103),
-        ((42, "hypercloning", 2, NAME), 4137867951409439866),
-    ],
+@cases(
+    ((42, NAME), 7010354297622758871),
+    ((42, "append_tokens", 1, NAME), 7226398383586292103),
+    ((42, "hypercloning", 2, NAME), 4137867951409439866),
     ids=["a first weight", "appended tokens", "a clone's noise"],
 )
 def test_a_name_gives_the_same_generator_for_ever(name, seed):
@@ -28,7 +26,7 @@ def test_a_name_gives_the_same_generator_for_ever(name, seed):
     assert torch.equal(torch.get_rng_state(), state)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 400), st.integers())
 def test_a_permutation_has_every_number_once(size, key):
     order = Permutation(size, key)

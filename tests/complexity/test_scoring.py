@@ -4,6 +4,7 @@ import sys
 import numpy as np
 import pytest
 
+from tests.support.cases import cases
 from tokenformer.complexity import MEASURES, score
 from tokenformer.complexity.scoring import score_documents
 from tokenformer.errors import UserError
@@ -12,15 +13,12 @@ TRAIN = ["the cat sat", "a cat and a dog", "the dog sat on the cat", "unpreceden
 VALIDATION = ["a dog sat", "prudence sat"]
 
 
-@pytest.mark.parametrize(
-    ("measure", "parameters"),
-    [
-        ("lix", {}),
-        ("flesch_kincaid", {}),
-        ("surprisal", {}),
-        ("surprisal", {"reference": "corpus"}),
-        ("surprisal", {"reference": "corpus", "share": 1.0}),
-    ],
+@cases(
+    ("lix", {}),
+    ("flesch_kincaid", {}),
+    ("surprisal", {}),
+    ("surprisal", {"reference": "corpus"}),
+    ("surprisal", {"reference": "corpus", "share": 1.0}),
 )
 def test_validation_texts_do_not_touch_the_fit(measure, parameters):
     train, validation = score_documents(TRAIN, VALIDATION, "en", measure, **parameters)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.support.cases import cases
 from tokenformer.config.loading import load_config
 from tokenformer.errors import UserError
 
@@ -38,38 +39,31 @@ def test_the_minimal_config_is_one(tmp_path):
     assert config.checkpoints_folder == config.run_folder / "checkpoints"
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "expected"),
-    [
-        ("tokens: {sequence_length: 8, train_steps: 4, micro_batch_size: 2}\n", "", "the key tokens is missing"),
-        ("sequence_length: 8, ", "", "the key tokens.sequence_length is missing"),
-        ("dataset_folder: prepared", "", "the key data_stages.0.data.dataset.dataset_folder is missing"),
-        ("train_steps: 4", "train_steps: four", "tokens.train_steps is 'four'; it must be of type int"),
-        ("train_steps: 4", "train_steps: 4.5", "tokens.train_steps is 4.5; it must be of type int"),
-        ("train_steps: 4", "train_steps: true", "tokens.train_steps is True; it must be "),
-        ("sequence_length: 8", "sequence_length: null", "tokens.sequence_length is None; it must be of type int"),
-        ("learning_rate: 0.001", "learning_rate: fast", "optimizer.learning_rate_scheduler.learning_rate is 'fast'"),
-        ("learning_rate: 0.001", "learning_rate: true", "optimizer.learning_rate_scheduler.learning_rate is True"),
-        ("run: test", "run: 5", "general.run is 5; it must be of type str"),
-        ("prepared}", "prepared}, seed: x", "data_stages.0.data.seed is 'x'; it must be of type int"),
-        ("{run: test}", "test", "general must be a section with keys, not 'test'"),
-        ("{run: test}", "null", "general must be a section with keys, not None"),
-        ("{run: test}", "[1]", "general must be a section with keys, not [1]"),
-        (f"[{STAGE}]", STAGE, "data_stages must be a list"),
-        (f"[{STAGE}]", "[]", "data_stages has 0 entries"),
-        (f"[{STAGE}]", f"[{STAGE}, {STAGE}]", "data_stages has 2 entries"),
-        (f"[{STAGE}]", "[3]", "data_stages.0 must be a section with keys, not 3"),
-        ("sequence_length: 8", "sequence_length: 8, sequence_length: 9", ":3: the key 'sequence_length' stands twice"),
-        (
-            "general: {run: test}\n",
-            "general: {run: test}\ngeneral: {run: test}\n",
-            ":2: the key 'general' stands twice",
-        ),
-        ("general: {run: test}", "general: {run: test", "is not valid YAML"),
-        ("general: {run: test}", "general: {run: test}\n? [1]\n: 2", "is not valid YAML"),
-        ("general: {run: test}", "general: {run: test}\n5: x", "the key 5 is not known"),
-        ("general: {run: test}", "general: {run: !!python/object:os.system x}", "is not valid YAML"),
-    ],
+@cases(
+    ("tokens: {sequence_length: 8, train_steps: 4, micro_batch_size: 2}\n", "", "the key tokens is missing"),
+    ("sequence_length: 8, ", "", "the key tokens.sequence_length is missing"),
+    ("dataset_folder: prepared", "", "the key data_stages.0.data.dataset.dataset_folder is missing"),
+    ("train_steps: 4", "train_steps: four", "tokens.train_steps is 'four'; it must be of type int"),
+    ("train_steps: 4", "train_steps: 4.5", "tokens.train_steps is 4.5; it must be of type int"),
+    ("train_steps: 4", "train_steps: true", "tokens.train_steps is True; it must be "),
+    ("sequence_length: 8", "sequence_length: null", "tokens.sequence_length is None; it must be of type int"),
+    ("learning_rate: 0.001", "learning_rate: fast", "optimizer.learning_rate_scheduler.learning_rate is 'fast'"),
+    ("learning_rate: 0.001", "learning_rate: true", "optimizer.learning_rate_scheduler.learning_rate is True"),
+    ("run: test", "run: 5", "general.run is 5; it must be of type str"),
+    ("prepared}", "prepared}, seed: x", "data_stages.0.data.seed is 'x'; it must be of type int"),
+    ("{run: test}", "test", "general must be a section with keys, not 'test'"),
+    ("{run: test}", "null", "general must be a section with keys, not None"),
+    ("{run: test}", "[1]", "general must be a section with keys, not [1]"),
+    (f"[{STAGE}]", STAGE, "data_stages must be a list"),
+    (f"[{STAGE}]", "[]", "data_stages has 0 entries"),
+    (f"[{STAGE}]", f"[{STAGE}, {STAGE}]", "data_stages has 2 entries"),
+    (f"[{STAGE}]", "[3]", "data_stages.0 must be a section with keys, not 3"),
+    ("sequence_length: 8", "sequence_length: 8, sequence_length: 9", ":3: the key 'sequence_length' stands twice"),
+    ("general: {run: test}\n", "general: {run: test}\ngeneral: {run: test}\n", ":2: the key 'general' stands twice"),
+    ("general: {run: test}", "general: {run: test", "is not valid YAML"),
+    ("general: {run: test}", "general: {run: test}\n? [1]\n: 2", "is not valid YAML"),
+    ("general: {run: test}", "general: {run: test}\n5: x", "the key 5 is not known"),
+    ("general: {run: test}", "general: {run: !!python/object:os.system x}", "is not valid YAML"),
 )
 def test_a_mistake_is_named(message_of, old, new, expected):
     assert old in MINIMAL
@@ -114,13 +108,10 @@ def test_a_model_that_does_not_say_what_it_is_is_refused(tmp_path, block):
         load_config(path).model_type  # noqa: B018
 
 
-@pytest.mark.parametrize(
-    ("content", "named"),
-    [
-        (MINIMAL.replace("{is_tokenformer_config: true}", "tokenformer"), ["model.model_config ", "'tokenformer'"]),
-        (f"{MINIMAL}growth: {{trigger: complexity, operators: {{}}}}\n", ["growth.trigger ", "'complexity'"]),
-        (f"{MINIMAL}curriculum: {{ordering: paced}}\n", ["curriculum.ordering ", "'paced'"]),
-    ],
+@cases(
+    (MINIMAL.replace("{is_tokenformer_config: true}", "tokenformer"), ["model.model_config ", "'tokenformer'"]),
+    (f"{MINIMAL}growth: {{trigger: complexity, operators: {{}}}}\n", ["growth.trigger ", "'complexity'"]),
+    (f"{MINIMAL}curriculum: {{ordering: paced}}\n", ["curriculum.ordering ", "'paced'"]),
 )
 def test_the_message_for_a_section_of_free_keys_shows_what_was_written(message_of, content, named):
     message = message_of(content)

@@ -9,6 +9,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.cases import cases
 from tokenformer.config.building import build
 from tokenformer.config.keys import ANY, LARGEST, Key, key_of
 from tokenformer.config.loading import apply_assignment, as_yaml, load_config, read_yaml
@@ -64,7 +65,7 @@ def shipped(repository):
     return repository / "configs" / "tokenformer.yaml"
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(config=values_of(RunConfig))
 def test_any_config_survives_the_way_to_yaml_and_back(config):
     assert build(yaml.safe_load(as_yaml(config)), RunConfig, "", "run.yaml") == config
@@ -94,27 +95,24 @@ def changed_keys(before: Any, after: Any, path: str = "") -> dict[str, Any]:
     return changes
 
 
-@pytest.mark.parametrize(
-    ("assignment", "expected"),
-    [
-        ("general.run=other", "other"),
-        ("general.run='5'", "5"),
-        ("general.run=a=b", "a=b"),
-        ("general.ignore_sanity_checks=no", False),
-        ("tokens.train_steps=7", 7),
-        ("optimizer.weight_decay=0", 0.0),
-        ("optimizer.weight_decay=1e-3", 1e-3),
-        ("optimizer.clip_grad=5e-1", 0.5),
-        ("optimizer.clip_grad=null", None),
-        ("optimizer.optimizer_factory.adam_eps=1e-6", 1e-6),
-        ("optimizer.learning_rate_scheduler.lr_decay_steps=", None),
-        ("data_stages.0.data.dataset.dataset_folder=elsewhere", "elsewhere"),
-        ("growth.trigger.percentiles.1=70", 70),
-        ("growth.operators.tokenformer.feed_forward=4", 4),
-        ("curriculum.ordering.end=0.5", 0.5),
-        ("model.model_config.qkv_tokens=96", 96),
-        ("validation.levels=3", 3),
-    ],
+@cases(
+    ("general.run=other", "other"),
+    ("general.run='5'", "5"),
+    ("general.run=a=b", "a=b"),
+    ("general.ignore_sanity_checks=no", False),
+    ("tokens.train_steps=7", 7),
+    ("optimizer.weight_decay=0", 0.0),
+    ("optimizer.weight_decay=1e-3", 1e-3),
+    ("optimizer.clip_grad=5e-1", 0.5),
+    ("optimizer.clip_grad=null", None),
+    ("optimizer.optimizer_factory.adam_eps=1e-6", 1e-6),
+    ("optimizer.learning_rate_scheduler.lr_decay_steps=", None),
+    ("data_stages.0.data.dataset.dataset_folder=elsewhere", "elsewhere"),
+    ("growth.trigger.percentiles.1=70", 70),
+    ("growth.operators.tokenformer.feed_forward=4", 4),
+    ("curriculum.ordering.end=0.5", 0.5),
+    ("model.model_config.qkv_tokens=96", 96),
+    ("validation.levels=3", 3),
 )
 def test_set_changes_exactly_one_key(shipped, assignment, expected):
     before, after = (dataclasses.asdict(load_config(shipped, changes)) for changes in ([], [assignment]))
@@ -146,23 +144,20 @@ def test_set_makes_a_section_that_the_file_leaves_out():
     }
 
 
-@pytest.mark.parametrize(
-    ("assignment", "named"),
-    [
-        ("general.seed", "section.key=value"),
-        ("=3", "section.key=value"),
-        ("general.=3", "section.key=value"),
-        (".seed=3", "section.key=value"),
-        ("data_stages.1.name=x", "'1' is no index of a list of 1"),
-        ("data_stages.-1.name=x", "'-1' is no index"),
-        ("data_stages.first.name=x", "'first' is no index"),
-        ("data_stages.².name=x", "'²' is no index"),
-        ("growth.trigger.percentiles.2=90", "'2' is no index of a list of 2"),
-        ("general.seed.x=1", "'seed' holds the value 42, not a section"),
-        ("growth={a: 1, a: 2}", "'a' stands twice"),
-        ("growth={[1]: 2}", "not valid YAML"),
-        ("general.run=[1", "not valid YAML"),
-    ],
+@cases(
+    ("general.seed", "section.key=value"),
+    ("=3", "section.key=value"),
+    ("general.=3", "section.key=value"),
+    (".seed=3", "section.key=value"),
+    ("data_stages.1.name=x", "'1' is no index of a list of 1"),
+    ("data_stages.-1.name=x", "'-1' is no index"),
+    ("data_stages.first.name=x", "'first' is no index"),
+    ("data_stages.².name=x", "'²' is no index"),
+    ("growth.trigger.percentiles.2=90", "'2' is no index of a list of 2"),
+    ("general.seed.x=1", "'seed' holds the value 42, not a section"),
+    ("growth={a: 1, a: 2}", "'a' stands twice"),
+    ("growth={[1]: 2}", "not valid YAML"),
+    ("general.run=[1", "not valid YAML"),
 )
 def test_a_wrong_assignment_is_named(shipped, assignment, named):
     with pytest.raises(UserError) as caught:

@@ -11,6 +11,7 @@ import yaml
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from tests.support.cases import cases
 from tokenformer.config.building import build, build_named
 from tokenformer.config.loading import load_config
 from tokenformer.config.sections import RunConfig
@@ -89,7 +90,7 @@ def shipped(repository) -> dict:
     return content
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=st.data())
 def test_one_wrong_character_in_any_key_is_refused_with_the_key_that_was_meant(shipped, data):
     path = data.draw(st.sampled_from([path for path in key_paths(shipped) if path[-1] not in CHOICES]))
@@ -106,7 +107,7 @@ def test_one_wrong_character_in_any_key_is_refused_with_the_key_that_was_meant(s
         assert f"did you mean {path[-1]}?" in message.replace("'", "")
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(data=st.data(), misspelled=st.text(LETTERS, min_size=1, max_size=12))
 def test_any_other_word_is_refused_with_some_valid_key(shipped, data, misspelled):
     path = data.draw(st.sampled_from([path for path in key_paths(shipped) if path[-1] not in CHOICES]))
@@ -132,15 +133,12 @@ def test_a_misspelled_key_in_set_is_named(repository):
         load_config(repository / "configs" / "tokenformer.yaml", ["optimizer.wieght_decay=0"])
 
 
-@pytest.mark.parametrize(
-    ("path", "choices"),
-    [
-        (("growth", "trigger", "name"), TRIGGERS),
-        (("growth", "operators", "tokenformer", "name"), OPERATORS),
-    ],
+@cases(
+    (("growth", "trigger", "name"), TRIGGERS),
+    (("growth", "operators", "tokenformer", "name"), OPERATORS),
 )
 @pytest.mark.parametrize("chosen", ["none", None, 3, ["append_tokens"]])
-def test_a_wrong_choice_is_refused_with_all_choices(shipped, path, choices, chosen):
+def test_a_wrong_choice_is_refused_with_all_choices(shipped, chosen, path, choices):
     content = copy.deepcopy(shipped)
     section_of(content, path)[path[-1]] = chosen
     with pytest.raises(UserError) as caught:

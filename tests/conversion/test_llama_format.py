@@ -5,6 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.cases import cases
 from tokenformer.conversion.llama_format import LlamaFormat, halves_from_pairs, pairs_from_halves
 from tokenformer.errors import UserError
 
@@ -29,14 +30,11 @@ def test_the_orders_of_a_heads_features_are_inverse(heads, half, width):
         assert torch.equal(own, torch.cat([rows[start : start + 2 * half : 2], rows[start + 1 : start + 2 * half : 2]]))
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"attention_bias": True},
-        {"mlp_bias": True},
-        {"head_dim": 16},
-        {"rope_scaling": {"rope_type": "llama3", "factor": 8.0}},
-    ],
+@cases(
+    {"attention_bias": True},
+    {"mlp_bias": True},
+    {"head_dim": 16},
+    {"rope_scaling": {"rope_type": "llama3", "factor": 8.0}},
     ids=lambda changes: next(iter(changes)),
 )
 def test_what_nanotrons_llama_lacks_is_refused(changes):

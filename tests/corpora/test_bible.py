@@ -8,6 +8,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from tests.support.cases import cases
 from tokenformer.corpora import CORPORA
 from tokenformer.corpora.bible import TRANSLATIONS, Passage, is_held_out, split_into_passages
 from tokenformer.errors import MissingExtraError, UserError
@@ -80,17 +81,14 @@ def test_the_same_verse_has_the_same_number(verses):
 
 
 @needs_packages
-@pytest.mark.parametrize(
-    "number, beginnings",
-    [
-        (1_001_001, ("At the first God", "In the beginning God", "In the beginning God")),
-        (1_043_001, ("Now the land was in", "The famine was severe", "And the famine was sore")),
-        (3_006_001, ("And the Lord said to Moses", "Yahweh spoke to Moses", "And the LORD spake unto Moses")),
-        (19_003_001, ("A Psalm. Of David", "A Psalm by David", "LORD, how are they")),
-        (23_066_001, ("The Lord says, Heaven", "Thus says Yahweh, heaven", "Thus saith the LORD, The heaven")),
-        (45_016_025, ("Now to him who", "Now to him who", "Now to him that")),
-        (66_022_021, ("The grace of the Lord", "The grace of the Lord", "The grace of our Lord")),
-    ],
+@cases(
+    (1_001_001, ("At the first God", "In the beginning God", "In the beginning God")),
+    (1_043_001, ("Now the land was in", "The famine was severe", "And the famine was sore")),
+    (3_006_001, ("And the Lord said to Moses", "Yahweh spoke to Moses", "And the LORD spake unto Moses")),
+    (19_003_001, ("A Psalm. Of David", "A Psalm by David", "LORD, how are they")),
+    (23_066_001, ("The Lord says, Heaven", "Thus says Yahweh, heaven", "Thus saith the LORD, The heaven")),
+    (45_016_025, ("Now to him who", "Now to him who", "Now to him that")),
+    (66_022_021, ("The grace of the Lord", "The grace of the Lord", "The grace of our Lord")),
 )
 def test_known_verses(verses, number, beginnings):
     for texts, beginning in zip(verses.values(), beginnings, strict=True):

@@ -26,7 +26,7 @@ def plan_of(seed: int, keep: int | None, ordering: str = "paced", epochs: float 
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 999), levels=st.integers(1, 9), reads=st.integers(1, 120))
 def test_only_texts_of_one_source_and_level_change_places(seed, levels, reads):
     random = np.random.default_rng(seed)

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.cases import cases
 from tokenformer.curriculum import SELECTIONS
 from tokenformer.curriculum.copies import Documents
 from tokenformer.curriculum.selections import selected
@@ -98,26 +99,23 @@ def test_selections_follow_one_another_and_weights_stay():
     np.testing.assert_array_equal(weight, [0, 0, 1.5, 1.5, 1.5, 1.5, 0, 0, 0, 0])
 
 
-@pytest.mark.parametrize(
-    ("section", "message"),
-    [
-        ({"name": "best"}, "one of complexity_window, prune, word_bins"),
-        ("prune", "selection must be a section with keys, not 'prune'"),
-        ({"name": "prune"}, "head and tail must together be above 0 and below 1"),
-        ({"name": "prune", "tial": 0.1}, "the key tial is not known; did you mean tail"),
-        ({"name": "prune", "tail": -0.1}, "tail is -0.1; it must be 0 or more"),
-        ({"name": "complexity_window"}, "give either thresholds or percentiles"),
-        ({"name": "complexity_window", "thresholds": [1, 2, 3]}, "a lower and an upper end"),
-        ({"name": "complexity_window", "thresholds": [5, 2]}, "thresholds must rise"),
-        (
-            {"name": "complexity_window", "percentiles": [0, 101]},
-            r"percentiles is \[0.0, 101.0\]; it must be 0 or more and at most 100",
-        ),
-        ({"name": "word_bins"}, "words must be a list with a number"),
-        ({"name": "word_bins", "words": ["many"]}, "must be a number of words"),
-        ({"name": "word_bins", "words": [1, 2], "percentiles": [10, 20]}, "2 edges make 3 bins, and words has 2"),
-        ({"name": "word_bins", "words": [None, "1M"]}, "bin 2 has 8 words, and 1,000,000 are asked of it"),
-    ],
+@cases(
+    ({"name": "best"}, "one of complexity_window, prune, word_bins"),
+    ("prune", "selection must be a section with keys, not 'prune'"),
+    ({"name": "prune"}, "head and tail must together be above 0 and below 1"),
+    ({"name": "prune", "tial": 0.1}, "the key tial is not known; did you mean tail"),
+    ({"name": "prune", "tail": -0.1}, "tail is -0.1; it must be 0 or more"),
+    ({"name": "complexity_window"}, "give either thresholds or percentiles"),
+    ({"name": "complexity_window", "thresholds": [1, 2, 3]}, "a lower and an upper end"),
+    ({"name": "complexity_window", "thresholds": [5, 2]}, "thresholds must rise"),
+    (
+        {"name": "complexity_window", "percentiles": [0, 101]},
+        r"percentiles is \[0.0, 101.0\]; it must be 0 or more and at most 100",
+    ),
+    ({"name": "word_bins"}, "words must be a list with a number"),
+    ({"name": "word_bins", "words": ["many"]}, "must be a number of words"),
+    ({"name": "word_bins", "words": [1, 2], "percentiles": [10, 20]}, "2 edges make 3 bins, and words has 2"),
+    ({"name": "word_bins", "words": [None, "1M"]}, "bin 2 has 8 words, and 1,000,000 are asked of it"),
 )
 def test_wrong_selections_are_refused(section, message):
     documents = Documents(np.full(4, 5), np.full(4, 4), np.arange(4.0), np.zeros(4, np.int64))

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.cases import cases
 from tokenformer.curriculum import ORDERINGS
 from tokenformer.curriculum.budget import ladder_rungs, ladder_steps, number_of_words
 from tokenformer.curriculum.plan import build_plan
@@ -48,12 +49,9 @@ def test_ten_epochs_are_ten_times_the_unique_words():
         plan_of(10 * unique + 1, maximum_epochs=10)
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"document_source": np.repeat([0, 1], [20, 280]), "source_weights": [5.0, 1.0]},
-        {"document_source": np.repeat([0, 1], [20, 280]), "source_weights": [1.0, 1.0], "mixture": {"a": 1, "b": 1}},
-    ],
+@cases(
+    {"document_source": np.repeat([0, 1], [20, 280]), "source_weights": [5.0, 1.0]},
+    {"document_source": np.repeat([0, 1], [20, 280]), "source_weights": [1.0, 1.0], "mixture": {"a": 1, "b": 1}},
     ids=["weights", "shares"],
 )
 def test_epochs_are_bounded_for_every_source(changes):
@@ -77,17 +75,14 @@ def test_a_budget_of_less_than_a_step_or_of_text_without_words_is_refused():
         plan_of(2, document_words=np.zeros(300, np.int64))
 
 
-@pytest.mark.parametrize(
-    ("value", "words"),
-    [
-        (5, 5),
-        (1e7, 10**7),
-        ("10M", 10**7),
-        ("250k", 250_000),
-        ("1.5B", 1_500_000_000),
-        ("10_000", 10_000),
-        ("0.1M", 100_000),
-    ],
+@cases(
+    (5, 5),
+    (1e7, 10**7),
+    ("10M", 10**7),
+    ("250k", 250_000),
+    ("1.5B", 1_500_000_000),
+    ("10_000", 10_000),
+    ("0.1M", 100_000),
 )
 def test_numbers_of_words_are_read(value, words):
     assert number_of_words(value, "words") == words

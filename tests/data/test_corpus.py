@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
+from tests.support.cases import cases
 from tokenformer.data.corpus import PreparedCorpus
 from tokenformer.data.prepare import PrepareOptions, prepare_corpus
 from tokenformer.data.reading import InputSource
@@ -51,22 +52,19 @@ def swap_tables(folder):
     other.write_bytes(content)
 
 
-@pytest.mark.parametrize(
-    "damage, message",
-    [
-        (lambda folder: shutil.rmtree(folder), "no prepared corpus at"),
-        (lambda folder: (folder / "corpus.json").unlink(), "unfinished"),
-        (lambda folder: (folder / "corpus.json").write_text("{"), "not a corpus manifest"),
-        (lambda folder: (folder / "corpus.json").write_text("[]"), "not a corpus manifest"),
-        (lambda folder: (folder / "corpus.json").write_text('{"format": "x"}'), "not a corpus manifest"),
-        (lambda folder: change_manifest(folder, version=99), "version 99, and this tokenformer reads version 1"),
-        (lambda folder: (folder / "tokenizer" / "tokenizer.json").unlink(), "tokenizer.json is missing"),
-        (lambda folder: (folder / "train" / "documents.parquet").unlink(), "documents.parquet cannot be read"),
-        (lambda folder: (folder / "train" / "documents.parquet").write_bytes(b"PAR1"), "cannot be read"),
-        (swap_tables, "different documents"),
-        (lambda folder: shutil.rmtree(folder / "validation"), "cannot be read"),
-        (lambda folder: (folder / "train" / "tokens_00000.ds").unlink(), "no token shards"),
-    ],
+@cases(
+    (lambda folder: shutil.rmtree(folder), "no prepared corpus at"),
+    (lambda folder: (folder / "corpus.json").unlink(), "unfinished"),
+    (lambda folder: (folder / "corpus.json").write_text("{"), "not a corpus manifest"),
+    (lambda folder: (folder / "corpus.json").write_text("[]"), "not a corpus manifest"),
+    (lambda folder: (folder / "corpus.json").write_text('{"format": "x"}'), "not a corpus manifest"),
+    (lambda folder: change_manifest(folder, version=99), "version 99, and this tokenformer reads version 1"),
+    (lambda folder: (folder / "tokenizer" / "tokenizer.json").unlink(), "tokenizer.json is missing"),
+    (lambda folder: (folder / "train" / "documents.parquet").unlink(), "documents.parquet cannot be read"),
+    (lambda folder: (folder / "train" / "documents.parquet").write_bytes(b"PAR1"), "cannot be read"),
+    (swap_tables, "different documents"),
+    (lambda folder: shutil.rmtree(folder / "validation"), "cannot be read"),
+    (lambda folder: (folder / "train" / "tokens_00000.ds").unlink(), "no token shards"),
 )
 def test_damage_is_explained_with_the_remedy(folder, damage, message):
     damage(folder)

@@ -12,7 +12,7 @@ def sentence(words: int) -> str:
     return " ".join(["word"] * (words - 1) + ["end."])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(lines=LINES, words=st.integers(1, 30))
 def test_nothing_but_white_space_at_the_borders_is_lost(lines, words):
     found = list(passages(lines, words))
@@ -25,7 +25,7 @@ def test_nothing_but_white_space_at_the_borders_is_lost(lines, words):
     assert not text[place:].strip()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(lines=LINES, words=st.integers(1, 30))
 def test_length_is_bounded(lines, words):
     *all_but_last, last = [len(passage.split()) for passage in passages(lines, words)] or [0]

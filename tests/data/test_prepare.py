@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support.cases import cases
 from tokenformer.data.corpus import PreparedCorpus
 from tokenformer.data.prepare import PrepareOptions, prepare_corpus
 from tokenformer.data.reading import InputSource, read_documents
@@ -254,19 +255,16 @@ def test_a_folder_that_is_no_corpus_is_never_overwritten(stand_in_measure, two_s
     assert (tmp_path / "thesis" / "chapter.tex").read_text() == "years of work"
 
 
-@pytest.mark.parametrize(
-    "change, message",
-    [
-        ({"inputs": []}, "nothing to prepare"),
-        ({"unit": "word"}, "line, paragraph, file"),
-        ({"validation_share": 0.0}, "between 0 and 1"),
-        ({"validation_share": 1e-9}, "validation split: change validation_share"),
-        ({"vocabulary_size": 256}, "257 or more"),
-        ({"measure": "length"}, "no measure 'length'"),
-        ({"tokenizer": Path("nowhere")}, "no tokenizer at nowhere"),
-        ({"output": "texts/out"}, "lie in one another"),
-        ({"output": "."}, "lie in one another"),
-    ],
+@cases(
+    ({"inputs": []}, "nothing to prepare"),
+    ({"unit": "word"}, "line, paragraph, file"),
+    ({"validation_share": 0.0}, "between 0 and 1"),
+    ({"validation_share": 1e-9}, "validation split: change validation_share"),
+    ({"vocabulary_size": 256}, "257 or more"),
+    ({"measure": "length"}, "no measure 'length'"),
+    ({"tokenizer": Path("nowhere")}, "no tokenizer at nowhere"),
+    ({"output": "texts/out"}, "lie in one another"),
+    ({"output": "."}, "lie in one another"),
     ids=str,
 )
 def test_options_that_do_not_hold(stand_in_measure, two_sources, tmp_path, change, message):

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from tests.support.cases import cases
 from tokenformer.data.reading import InputSource, ReadingReport, read_documents
 from tokenformer.errors import UserError
 
@@ -142,15 +143,12 @@ def write_parquet(path, column):
 
 
 @pytest.mark.parametrize("name", ["x.parquet", "x.parquet.gz"])
-@pytest.mark.parametrize(
-    "kind",
-    [
-        pyarrow.string(),
-        pyarrow.large_string(),
-        pyarrow.string_view(),
-        pyarrow.binary(),
-        pyarrow.dictionary(pyarrow.int32(), pyarrow.string()),
-    ],
+@cases(
+    pyarrow.string(),
+    pyarrow.large_string(),
+    pyarrow.string_view(),
+    pyarrow.binary(),
+    pyarrow.dictionary(pyarrow.int32(), pyarrow.string()),
     ids=str,
 )
 def test_parquet_of_every_text_type(tmp_path, name, kind):

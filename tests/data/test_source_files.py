@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.support.cases import cases
 from tokenformer.data.reading_report import ReadingReport
 from tokenformer.data.source_files import InputSource, list_source_files
 from tokenformer.errors import UserError
@@ -20,17 +21,14 @@ def listed(*paths):
     return [file.source for file in files], report
 
 
-@pytest.mark.parametrize(
-    "text, path, weight",
-    [
-        ("corpus", "corpus", 1.0),
-        ("corpus=2", "corpus", 2.0),
-        ("corpus=0.25", "corpus", 0.25),
-        ("corpus=1e-3", "corpus", 0.001),
-        ("year=2024=3", "year=2024", 3.0),
-    ],
+@cases(
+    ("corpus", "corpus", 1.0),
+    ("corpus=2", "corpus", 2.0),
+    ("corpus=0.25", "corpus", 0.25),
+    ("corpus=1e-3", "corpus", 0.001),
+    ("year=2024=3", "year=2024", 3.0),
 )
-def test_parse(text, path, weight, tmp_path, monkeypatch):
+def test_parse(tmp_path, monkeypatch, text, path, weight):
     monkeypatch.chdir(tmp_path)
     source = InputSource.parse(text)
     assert (str(source.path), source.weight) == (path, weight)

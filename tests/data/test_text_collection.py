@@ -2,6 +2,7 @@ import gzip
 
 import pytest
 
+from tests.support.cases import refused
 from tokenformer.data.prepare import PrepareOptions, prepare_corpus
 from tokenformer.data.reading import InputSource
 from tokenformer.data.text_collection import QUOTED, open_collection
@@ -44,17 +45,13 @@ def test_a_prepared_corpus_gives_its_documents_back(stand_in_measure, two_source
         open_collection([str(tmp_path / "out"), str(two_sources)])
 
 
-@pytest.mark.parametrize(
-    "words, message",
-    [
-        ([], "there is no text"),
-        (["  "], "there is no text"),
-        (["nowhere/at/all"], "no file or folder nowhere/at/all"),
-        (["story.txt"], "no file or folder story.txt"),
-        (["stories.jsonl.gz"], "no file or folder stories.jsonl.gz"),
-        ([".", "A cat sat."], "no file or folder A cat sat.; give texts or paths"),
-    ],
+@refused(
+    ([], "there is no text"),
+    (["  "], "there is no text"),
+    (["nowhere/at/all"], "no file or folder nowhere/at/all"),
+    (["story.txt"], "no file or folder story.txt"),
+    (["stories.jsonl.gz"], "no file or folder stories.jsonl.gz"),
+    ([".", "A cat sat."], "no file or folder A cat sat.; give texts or paths"),
 )
-def test_what_cannot_be_meant(words, message):
-    with pytest.raises(UserError, match=message):
-        open_collection(words)
+def test_what_cannot_be_meant(words):
+    open_collection(words)

@@ -9,6 +9,7 @@ from datatrove.utils.dataset import DatatroveFolderDataset
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.cases import cases
 from tokenformer.data.token_shards import ShardWriter, TokenShards, token_size
 from tokenformer.errors import UserError
 
@@ -102,17 +103,14 @@ def test_a_pickled_reader_maps_the_files_anew(tmp_path):
     assert pickle.loads(pickled).document_tokens(1).tolist() == [3, END]
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda folder: (folder / "tokens_00000.ds.index").unlink(),
-        lambda folder: (folder / "tokens_00000.ds.metadata").unlink(),
-        lambda folder: (folder / "tokens_00000.ds.metadata").write_text("tokenizer"),
-        lambda folder: (folder / "tokens_00000.ds").write_bytes(b"\1\0"),
-        lambda folder: (folder / "tokens_00000.ds.index").write_bytes(b"\1\0\0"),
-        lambda folder: (folder / "tokens_00000.ds.index").write_bytes(b""),
-        lambda folder: [path.unlink() for path in folder.iterdir()],
-    ],
+@cases(
+    lambda folder: (folder / "tokens_00000.ds.index").unlink(),
+    lambda folder: (folder / "tokens_00000.ds.metadata").unlink(),
+    lambda folder: (folder / "tokens_00000.ds.metadata").write_text("tokenizer"),
+    lambda folder: (folder / "tokens_00000.ds").write_bytes(b"\1\0"),
+    lambda folder: (folder / "tokens_00000.ds.index").write_bytes(b"\1\0\0"),
+    lambda folder: (folder / "tokens_00000.ds.index").write_bytes(b""),
+    lambda folder: [path.unlink() for path in folder.iterdir()],
 )
 def test_damage_is_found_on_opening(tmp_path, damage):
     write(tmp_path, [[1, 2], [3]])

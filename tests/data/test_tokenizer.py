@@ -13,6 +13,7 @@ import tokenizers
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.support.cases import cases, refused
 from tokenformer.data.tokenizer import END_OF_DOCUMENT, load_tokenizer, train_tokenizer
 from tokenformer.errors import UserError
 
@@ -132,17 +133,14 @@ def foreign(folder, tokens=("<s>", "</s>"), **files):
     return folder
 
 
-@pytest.mark.parametrize(
-    "files",
-    [
-        {"tokenizer_config": {"eos_token": "</s>"}},
-        {"tokenizer_config": {"eos_token": {"content": "</s>", "lstrip": False}}},
-        {"tokenizer_config": {"eos_token": None}, "special_tokens_map": {"eos_token": "</s>"}},
-        {"tokenizer_config": {"eos_token": "</s>"}, "generation_config": {"eos_token_id": 0}},
-        {"generation_config": {"eos_token_id": 4}},
-        {"generation_config": {"eos_token_id": [4, 3]}},
-        {"config": {"eos_token_id": 4}},
-    ],
+@cases(
+    {"tokenizer_config": {"eos_token": "</s>"}},
+    {"tokenizer_config": {"eos_token": {"content": "</s>", "lstrip": False}}},
+    {"tokenizer_config": {"eos_token": None}, "special_tokens_map": {"eos_token": "</s>"}},
+    {"tokenizer_config": {"eos_token": "</s>"}, "generation_config": {"eos_token_id": 0}},
+    {"generation_config": {"eos_token_id": 4}},
+    {"generation_config": {"eos_token_id": [4, 3]}},
+    {"config": {"eos_token_id": 4}},
     ids=str,
 )
 def test_the_end_of_document_token_is_found(tmp_path, files):
@@ -154,19 +152,13 @@ def test_the_end_of_document_token_is_found(tmp_path, files):
         assert tokenizer.folder == tmp_path / "t"
 
 
-@pytest.mark.parametrize(
-    "files, config",
-    [
-        (
-            {"generation_config": {"eos_token_id": 4}},
-            {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "</s>"},
-        ),
-        ({"tokenizer_config": {"eos_token": "</s>", "x": 1}}, {"eos_token": "</s>", "x": 1}),
-        (
-            {"tokenizer_config": {"x": 1}, "special_tokens_map": {"eos_token": "</s>"}},
-            {"tokenizer_class": "PreTrainedTokenizerFast", "x": 1, "eos_token": "</s>"},
-        ),
-    ],
+@cases(
+    ({"generation_config": {"eos_token_id": 4}}, {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "</s>"}),
+    ({"tokenizer_config": {"eos_token": "</s>", "x": 1}}, {"eos_token": "</s>", "x": 1}),
+    (
+        {"tokenizer_config": {"x": 1}, "special_tokens_map": {"eos_token": "</s>"}},
+        {"tokenizer_class": "PreTrainedTokenizerFast", "x": 1, "eos_token": "</s>"},
+    ),
 )
 def test_a_saved_copy_is_complete_and_names_its_end_token(tmp_path, files, config):
     original = load_tokenizer(foreign(tmp_path / "t", **files))
@@ -177,18 +169,14 @@ def test_a_saved_copy_is_complete_and_names_its_end_token(tmp_path, files, confi
     assert saved == config
 
 
-@pytest.mark.parametrize(
-    "files, message",
-    [
-        ({}, r'no end-of-document token: name one of its tokens in .*tokenizer_config.json, .*"eos_token"'),
-        ({"tokenizer_config": {"eos_token": "<eos>"}}, "'<eos>', which .* does not have"),
-        ({"generation_config": {"eos_token_id": 99}}, "99, which .* does not have"),
-        ({"tokenizer_config": ["eos_token"]}, "no JSON object"),
-    ],
+@refused(
+    ({}, r'no end-of-document token: name one of its tokens in .*tokenizer_config.json, .*"eos_token"'),
+    ({"tokenizer_config": {"eos_token": "<eos>"}}, "'<eos>', which .* does not have"),
+    ({"generation_config": {"eos_token_id": 99}}, "99, which .* does not have"),
+    ({"tokenizer_config": ["eos_token"]}, "no JSON object"),
 )
-def test_an_end_of_document_token_that_is_not_there(tmp_path, files, message):
-    with pytest.raises(UserError, match=message):
-        load_tokenizer(foreign(tmp_path / "t", **files))
+def test_an_end_of_document_token_that_is_not_there(tmp_path, files):
+    load_tokenizer(foreign(tmp_path / "t", **files))
 
 
 def test_what_is_no_tokenizer(tmp_path):

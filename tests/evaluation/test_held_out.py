@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenformer.errors import UserError
@@ -14,7 +14,6 @@ from tokenformer.evaluation.held_out import HeldOutLevel, held_out_levels, summa
 streams = st.lists(st.integers(0, 99), min_size=2, max_size=60).map(lambda ids: np.array(ids, dtype=np.int64))
 
 
-@settings(deadline=None)
 @given(stream=streams, length=st.integers(1, 70))
 def test_every_token_but_the_first_is_a_label_once_and_follows_its_input(stream, length):
     samples, mask = HeldOutLevel("level", stream, 1).windows(length)
@@ -25,7 +24,6 @@ def test_every_token_but_the_first_is_a_label_once_and_follows_its_input(stream,
     assert inputs[mask].tolist() == stream[:-1].tolist()
 
 
-@settings(deadline=None)
 @given(stream=streams, length=st.integers(1, 70))
 def test_padding_is_at_the_end_alone_and_holds_a_token_of_the_vocabulary(stream, length):
     samples, mask = HeldOutLevel("level", stream, 1).windows(length)
@@ -110,7 +108,6 @@ levels_with_losses = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(rows=levels_with_losses)
 def test_the_whole_is_the_mean_of_the_levels_weighted_by_what_they_hold(rows):
     levels = [

@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenformer.evaluation.ngram_baseline import BASELINE_ORDERS, FALLBACK_DISCOUNTS, Discounts, KneserNeyModel
@@ -91,7 +91,6 @@ def distribution(model, context):
     return np.exp(rows)
 
 
-@settings(deadline=None)
 @given(
     tokens=st.lists(st.integers(0, 4), max_size=60),
     held_out=st.lists(st.integers(0, 5), min_size=1, max_size=30),
@@ -116,7 +115,6 @@ def test_equals_the_dictionary_oracle_where_the_discounts_are_estimated(order):
     np.testing.assert_allclose(model.log_probabilities(held_out), expected, rtol=1e-12)
 
 
-@settings(deadline=None)
 @given(
     tokens=st.lists(st.integers(0, 5), max_size=80),
     context=st.lists(st.integers(0, 7), max_size=4),
@@ -128,7 +126,6 @@ def test_every_distribution_sums_to_one_for_seen_and_unseen_contexts(tokens, con
     assert probabilities.sum() == pytest.approx(1, abs=1e-12)
 
 
-@settings(deadline=None)
 @given(
     first=st.lists(st.integers(1, 5), max_size=10),
     second=st.lists(st.integers(1, 5), max_size=10),

@@ -42,7 +42,7 @@ def answered(plan: ScoringPlan) -> list[float]:
     return plan.sums(values)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(requests(), st.booleans(), st.sampled_from([None, 1, 7]), st.sampled_from([1, 4]))
 def test_sums_are_those_of_each_text_alone(asked, share, batch_size, multiple):
     plan = ScoringPlan(asked, share, batch_size, tokens=20, multiple=multiple)
@@ -55,14 +55,14 @@ def test_sums_are_those_of_each_text_alone(asked, share, batch_size, multiple):
     assert batch_size is None or all(len(batch.ids) <= batch_size for batch in plan.batches)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(requests())
 def test_in_one_row_every_prefix_is_read_once(asked):
     prefixes = {r.tokens[:length] for r in asked for length in range(1, len(r.tokens))}
     assert ScoringPlan(asked, share_prefixes=True).tokens == len(prefixes)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(requests())
 def test_a_node_attends_to_its_own_prefix_at_its_own_position(asked):
     (batch,) = ScoringPlan(asked, share_prefixes=True, batch_size=1).batches

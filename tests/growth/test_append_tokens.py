@@ -88,7 +88,7 @@ def largest_change(before, after) -> float:
     return max(((after[module] - old).norm() / old.norm()).item() for module, old in before.items())
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(qkv=factors, output=factors, feed_forward=st.sampled_from([1.25, 2.0, 5.0]), exact=st.sampled_from(EXACT))
 def test_growth_keeps_the_function(qkv, output, feed_forward, exact):
     operator = AppendTokens(qkv=qkv, output=output, feed_forward=feed_forward, **exact)

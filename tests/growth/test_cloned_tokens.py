@@ -148,7 +148,7 @@ exact_operators = st.one_of(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(operators=st.lists(exact_operators, min_size=2, max_size=3), learned=st.booleans(), seed=st.integers(0, 99))
 def test_any_chain_of_exact_operators_is_exact(operators, learned, seed):
     config = tokenformer_config(tau="learned" if learned else "fixed", **SEGMENTS)

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenformer.growth.cloning import (
@@ -26,7 +26,6 @@ def random_matrix(rows: int, columns: int, seed: int = 0, dtype=torch.float64) -
     return torch.randn(rows, columns, generator=seeded(seed), dtype=torch.float64).to(dtype)
 
 
-@settings(deadline=None)
 @given(
     sizes=st.tuples(st.integers(1, 5), st.integers(1, 5)),
     outputs=copies,

@@ -1,7 +1,7 @@
 """`any` and `all` are the or and the and of what their triggers say."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.growth.simulated_run import SimulatedRun, policies, simulated_runs, singles, train, triggers
@@ -37,7 +37,6 @@ def situations(draw):
     return a, b, c, lambda trigger: trigger.reason(progress, past, history) is not None
 
 
-@settings(deadline=None)
 @given(situations())
 def test_they_are_or_and_and(situation):
     a, b, c, holds = situation
@@ -45,7 +44,6 @@ def test_they_are_or_and_and(situation):
     assert holds(AllTrigger([a, b, c])) == (holds(a) and holds(b) and holds(c))
 
 
-@settings(deadline=None)
 @given(situations())
 def test_the_laws_of_a_lattice_hold(situation):
     a, b, c, holds = situation

@@ -3,9 +3,10 @@
 import copy
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.cases import cases
 from tokenformer.config.sections import Growth
 from tokenformer.errors import UserError
 from tokenformer.growth import OPERATORS, TRIGGERS
@@ -62,7 +63,6 @@ def test_the_section_is_not_changed():
     assert section == Growth(TRIGGER, {"tokenformer": OPERATOR})
 
 
-@settings(deadline=None)
 @given(
     complexities=st.lists(st.integers(0, 20), min_size=2, max_size=40),
     thresholds=st.lists(st.integers(0, 20), min_size=1, max_size=4, unique=True).map(sorted),
@@ -128,28 +128,25 @@ def test_an_end_before_the_beginning_is_refused():
         policy_of(earliest_step=5, latest_step=4)
 
 
-@pytest.mark.parametrize(
-    ("changes", "expected"),
-    [
-        ({"trigger": {"name": "loss"}}, ["growth.trigger.name is 'loss'", *TRIGGERS]),
-        ({"trigger": {"steps": [1]}}, ["growth.trigger.name is None", *TRIGGERS]),
-        ({"operator": {"name": "stack"}}, ["growth.operators.tokenformer.name is 'stack'", *OPERATORS]),
-        ({"operator": {"name": "stack"}, "model_type": "llama"}, ["growth.operators.tokenformer.name", *OPERATORS]),
-        ({"of_type": "llama"}, ["growth.operators.llama", "append_tokens grows tokenformer, not llama"]),
-        ({"of_type": "llama", "model_type": "llama"}, ["append_tokens grows tokenformer, not llama"]),
-        ({"trigger": {"name": "schedule", "step": [1]}}, ["growth.trigger.step is not known", "did you mean steps?"]),
-        ({"trigger": {"name": "schedule", "steps": 5}}, ["growth.trigger.steps must be a list, not 5"]),
-        ({"trigger": {"name": "schedule", "steps": ["a"]}}, ["growth.trigger.steps.0 is 'a'"]),
-        ({"trigger": {"name": "complexity", "percentiles": ["a"]}}, ["growth.trigger.percentiles.0 is 'a'"]),
-        ({"operator": {"name": "append_tokens", "factr": 2}}, ["tokenformer.factr is not known", "mean factor?"]),
-        ({"operator": {"name": "append_tokens", "factor": "two"}}, ["growth.operators.tokenformer.factor is 'two'"]),
-        ({"operator": {"name": "append_tokens", "factor": 0.5}}, ["growth.operators.tokenformer", "cannot shrink"]),
-        ({"trigger": {"name": "schedule", "steps": [2, 1]}}, ["growth.trigger.steps", "rising"]),
-        ({"operator": [OPERATOR]}, ["growth.operators.tokenformer lists 1 operators", "2 events"]),
-        ({"operator": [OPERATOR, {"name": "stack"}]}, ["growth.operators.tokenformer.1.name is 'stack'", *OPERATORS]),
-        ({"operator": [OPERATOR, OPERATOR], "of_type": "llama"}, ["append_tokens grows tokenformer, not llama"]),
-        ({"warmup_steps": 5, "minimum_steps_between": 4}, ["growth.warmup_steps 5", "raise minimum_steps_between"]),
-    ],
+@cases(
+    ({"trigger": {"name": "loss"}}, ["growth.trigger.name is 'loss'", *TRIGGERS]),
+    ({"trigger": {"steps": [1]}}, ["growth.trigger.name is None", *TRIGGERS]),
+    ({"operator": {"name": "stack"}}, ["growth.operators.tokenformer.name is 'stack'", *OPERATORS]),
+    ({"operator": {"name": "stack"}, "model_type": "llama"}, ["growth.operators.tokenformer.name", *OPERATORS]),
+    ({"of_type": "llama"}, ["growth.operators.llama", "append_tokens grows tokenformer, not llama"]),
+    ({"of_type": "llama", "model_type": "llama"}, ["append_tokens grows tokenformer, not llama"]),
+    ({"trigger": {"name": "schedule", "step": [1]}}, ["growth.trigger.step is not known", "did you mean steps?"]),
+    ({"trigger": {"name": "schedule", "steps": 5}}, ["growth.trigger.steps must be a list, not 5"]),
+    ({"trigger": {"name": "schedule", "steps": ["a"]}}, ["growth.trigger.steps.0 is 'a'"]),
+    ({"trigger": {"name": "complexity", "percentiles": ["a"]}}, ["growth.trigger.percentiles.0 is 'a'"]),
+    ({"operator": {"name": "append_tokens", "factr": 2}}, ["tokenformer.factr is not known", "mean factor?"]),
+    ({"operator": {"name": "append_tokens", "factor": "two"}}, ["growth.operators.tokenformer.factor is 'two'"]),
+    ({"operator": {"name": "append_tokens", "factor": 0.5}}, ["growth.operators.tokenformer", "cannot shrink"]),
+    ({"trigger": {"name": "schedule", "steps": [2, 1]}}, ["growth.trigger.steps", "rising"]),
+    ({"operator": [OPERATOR]}, ["growth.operators.tokenformer lists 1 operators", "2 events"]),
+    ({"operator": [OPERATOR, {"name": "stack"}]}, ["growth.operators.tokenformer.1.name is 'stack'", *OPERATORS]),
+    ({"operator": [OPERATOR, OPERATOR], "of_type": "llama"}, ["append_tokens grows tokenformer, not llama"]),
+    ({"warmup_steps": 5, "minimum_steps_between": 4}, ["growth.warmup_steps 5", "raise minimum_steps_between"]),
 )
 def test_a_mistake_is_named_with_the_file_and_the_remedy(changes, expected):
     with pytest.raises(UserError) as caught:

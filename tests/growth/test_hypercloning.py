@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.cases import cases
 from tests.support.growth.plain_models import (
     EMBEDDING,
     HEAD,
@@ -88,7 +89,7 @@ def test_in_fp32_the_logits_of_a_llama_move_by_rounding_alone(key_value_heads, t
         assert max(change(source, clone), largest_change(source, clone)) < 1e-5
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     factors=st.sampled_from(FACTORS),
     layers=st.sampled_from(list(LAYERS)),
@@ -172,13 +173,10 @@ def test_the_grown_tokenformer_config():
     assert HyperCloning(2, 3).grown_config(tokenformer_config(**LAYERS["ordinary"])).swiglu_width == 60
 
 
-@pytest.mark.parametrize(
-    ("config", "size"),
-    [
-        (LlamaConfig(), llama_size),
-        (LlamaConfig(num_key_value_heads=1), llama_size),
-        *[(tokenformer_config(tau="learned", **layers), tokenformer_size) for layers in LAYERS.values()],
-    ],
+@cases(
+    (LlamaConfig(), llama_size),
+    (LlamaConfig(num_key_value_heads=1), llama_size),
+    *[(tokenformer_config(tau="learned", **layers), tokenformer_size) for layers in LAYERS.values()],
 )
 def test_every_parameter_of_the_grown_config_is_made_in_its_shape(config, size):
     for tied in ("final_norm", "untie"):
@@ -253,22 +251,19 @@ def test_what_is_drawn_depends_on_seed_stage_and_name_alone():
     assert len(different.flatten(1).unique(dim=0)) == 6
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"width": 1.5}, "width is 1.5; a model is cloned a whole number of times"),
-        ({"width": 2.0}, "width is 2.0"),
-        ({"width": True}, "width is True"),
-        ({"width": 0}, "width is 0"),
-        ({"feed_forward": -1}, "feed_forward is -1"),
-        ({"width": 1}, "width 1 and feed_forward 1 leave the model as it is"),
-        ({"width": 1, "feed_forward": 1}, "leave the model as it is"),
-        ({"kind": "random"}, "kind is 'random'; choose symmetric or diagonal"),
-        ({"tied_embeddings": "tie"}, "tied_embeddings is 'tie'; choose final_norm or untie"),
-        ({"noise_db": math.inf}, "noise_db is inf; give decibels, or null"),
-        ({"noise_db": math.nan}, "noise_db is nan"),
-        ({"kind": "diagonal", "feed_forward": 3}, "width 2 and feed_forward 3 must be equal, or one of them 1"),
-    ],
+@cases(
+    ({"width": 1.5}, "width is 1.5; a model is cloned a whole number of times"),
+    ({"width": 2.0}, "width is 2.0"),
+    ({"width": True}, "width is True"),
+    ({"width": 0}, "width is 0"),
+    ({"feed_forward": -1}, "feed_forward is -1"),
+    ({"width": 1}, "width 1 and feed_forward 1 leave the model as it is"),
+    ({"width": 1, "feed_forward": 1}, "leave the model as it is"),
+    ({"kind": "random"}, "kind is 'random'; choose symmetric or diagonal"),
+    ({"tied_embeddings": "tie"}, "tied_embeddings is 'tie'; choose final_norm or untie"),
+    ({"noise_db": math.inf}, "noise_db is inf; give decibels, or null"),
+    ({"noise_db": math.nan}, "noise_db is nan"),
+    ({"kind": "diagonal", "feed_forward": 3}, "width 2 and feed_forward 3 must be equal, or one of them 1"),
 )
 def test_settings_that_make_no_sense_are_refused(settings, message):
     with pytest.raises(UserError, match="hypercloning: .*" + message):

@@ -43,7 +43,7 @@ tokenformers = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(config=st.one_of(llamas, tokenformers), operator=clones)
 def test_gradients_follow_the_law_of_moments(config, operator):
     old, batch = random_parameters(config), next_batch(0, config.vocab_size)

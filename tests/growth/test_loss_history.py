@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenformer.growth.triggers import LossHistory, LossNeed, LossPoint
@@ -30,7 +30,6 @@ def filled(needs, losses, events=()):
     return history
 
 
-@settings(deadline=None)
 @given(needs=needs, losses=st.lists(finite, max_size=30), events=st.lists(st.integers(0, 30), unique=True).map(sorted))
 def test_points_are_the_means_of_windows_within_a_stage(needs, losses, events):
     """Oracle: cut the losses at the events, and every piece into windows; what is left at the end of one is lost."""

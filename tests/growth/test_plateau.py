@@ -8,6 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from tests.support.cases import cases
 from tests.support.growth.simulated_run import plateaus, policies, simulated_runs, train
 from tokenformer.errors import UserError
 from tokenformer.growth.append_tokens import AppendTokens
@@ -47,7 +48,7 @@ def point_lists(draw):
     return Losses(tuple(map(LossPoint, steps.tolist(), flops.tolist(), losses)))
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(trigger=plateaus, losses=point_lists(), event=st.one_of(st.none(), st.integers(0, 60)))
 def test_it_is_the_slope_that_its_description_says(trigger, losses, event):
     """Oracle: numpy, over all points, by convolution, in rates a FLOP."""
@@ -67,7 +68,6 @@ def test_it_is_the_slope_that_its_description_says(trigger, losses, event):
     assert fires(trigger, losses, events) == expected
 
 
-@settings(deadline=None)
 @given(trigger=plateaus, losses=point_lists(), factor=st.floats(1.0, 10.0), fewer=st.integers(0, 2))
 def test_a_milder_demand_is_met_wherever_a_harder_one_is(trigger, losses, factor, fewer):
     if fires(trigger, losses):
@@ -77,7 +77,6 @@ def test_a_milder_demand_is_met_wherever_a_harder_one_is(trigger, losses, factor
         assert fires(dataclasses.replace(trigger, minimum_points=max(0, trigger.minimum_points - fewer)), losses)
 
 
-@settings(deadline=None)
 @given(trigger=plateaus, losses=point_lists(), exponent=st.integers(-8, 8))
 def test_only_the_relative_fall_counts_and_only_the_flops_between(trigger, losses, exponent):
     """By powers of two, which change no digit."""
@@ -125,7 +124,6 @@ def test_a_worked_example():
     assert trigger.fall_between_points(1e14) == pytest.approx(0.041)
 
 
-@settings(deadline=None)
 @given(policy=policies(plateaus), run=simulated_runs())
 def test_it_never_fires_within_its_cooldown_nor_without_its_points(policy, run):
     trigger, (events, _) = policy.trigger, train(policy, run)
@@ -175,22 +173,19 @@ def test_growth_and_its_events_do_not_change_what_the_guard_says(losses, smoothi
     assert fires(guard, losses) == fires(guard, losses, [1, 4])
 
 
-@pytest.mark.parametrize(
-    ("parameters", "message"),
-    [
-        ({"improvement_per_petaflop": 0.0}, "improvement_per_petaflop is 0.0; it must be above 0"),
-        (
-            {"improvement_per_petaflop": float("nan")},
-            "improvement_per_petaflop is nan; it must be a finite number, above 0",
-        ),
-        ({"loss": "test"}, "loss is 'test'; choose one of validation, training"),
-        ({"average_steps": 0}, "average_steps is 0; it must be 1 or more"),
-        ({"smoothing": 0}, "smoothing is 0; it must be 1 or more"),
-        ({"patience": 0}, "patience is 0; it must be 1 or more"),
-        ({"cooldown": -1}, "cooldown is -1; it must be 0 or more"),
-        ({"minimum_points": -1}, "minimum_points is -1; it must be 0 or more"),
-        ({"events": 0}, "events is 0; it must be 1 or more"),
-    ],
+@cases(
+    ({"improvement_per_petaflop": 0.0}, "improvement_per_petaflop is 0.0; it must be above 0"),
+    (
+        {"improvement_per_petaflop": float("nan")},
+        "improvement_per_petaflop is nan; it must be a finite number, above 0",
+    ),
+    ({"loss": "test"}, "loss is 'test'; choose one of validation, training"),
+    ({"average_steps": 0}, "average_steps is 0; it must be 1 or more"),
+    ({"smoothing": 0}, "smoothing is 0; it must be 1 or more"),
+    ({"patience": 0}, "patience is 0; it must be 1 or more"),
+    ({"cooldown": -1}, "cooldown is -1; it must be 0 or more"),
+    ({"minimum_points": -1}, "minimum_points is -1; it must be 0 or more"),
+    ({"events": 0}, "events is 0; it must be 1 or more"),
 )
 def test_a_parameter_that_means_nothing_is_refused(parameters, message):
     with pytest.raises(UserError, match="^plateau: ") as caught:

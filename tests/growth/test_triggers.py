@@ -4,9 +4,10 @@ import copy
 import dataclasses
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.cases import cases
 from tests.support.growth.simulated_run import complexities, schedules
 from tokenformer.errors import UserError
 from tokenformer.growth.triggers import ComplexityTrigger, LossHistory, Progress, ScheduleTrigger
@@ -32,7 +33,6 @@ def later(progress: Progress, amount: int) -> Progress:
     return Progress(**{key: value + amount * (1e13 if key == "flops" else 1) for key, value in values.items()})
 
 
-@settings(deadline=None)
 @given(trigger=triggers, progress=progresses, events=event_steps, others=st.lists(progresses, max_size=3))
 def test_the_answer_depends_on_the_arguments_alone(trigger, progress, events, others):
     first = trigger.reason(progress, events, NO_LOSSES)
@@ -43,7 +43,6 @@ def test_the_answer_depends_on_the_arguments_alone(trigger, progress, events, ot
     assert fresh.reason(dataclasses.replace(progress), tuple(events), NO_LOSSES) == first
 
 
-@settings(deadline=None)
 @given(trigger=triggers, progress=progresses, events=event_steps, amount=st.integers(0, 50))
 def test_once_due_stays_due_and_earlier_stages_are_due_no_later(trigger, progress, events, amount):
     if trigger.reason(progress, events, NO_LOSSES) is not None:
@@ -51,7 +50,6 @@ def test_once_due_stays_due_and_earlier_stages_are_due_no_later(trigger, progres
         assert all(trigger.reason(progress, events[:count], NO_LOSSES) is not None for count in range(len(events)))
 
 
-@settings(deadline=None)
 @given(trigger=triggers, progress=progresses)
 def test_there_are_as_many_events_as_levels(trigger, progress):
     far = later(progress, 1000)
@@ -59,17 +57,14 @@ def test_there_are_as_many_events_as_levels(trigger, progress):
     assert due == [True] * trigger.events + [False, False]
 
 
-@pytest.mark.parametrize(
-    ("trigger", "quantity"),
-    [
-        (ComplexityTrigger(thresholds=[5, 9]), "complexity"),
-        (ComplexityTrigger(percentiles=[5, 9]), "complexity_percentile"),
-        (ComplexityTrigger(admitted=[5, 9]), "admitted"),
-        (ScheduleTrigger(steps=[5, 9]), "step"),
-        (ScheduleTrigger(words=[5, 9]), "words"),
-        (ScheduleTrigger(tokens=[5, 9]), "tokens"),
-        (ScheduleTrigger(flops=[5, 9]), "flops"),
-    ],
+@cases(
+    (ComplexityTrigger(thresholds=[5, 9]), "complexity"),
+    (ComplexityTrigger(percentiles=[5, 9]), "complexity_percentile"),
+    (ComplexityTrigger(admitted=[5, 9]), "admitted"),
+    (ScheduleTrigger(steps=[5, 9]), "step"),
+    (ScheduleTrigger(words=[5, 9]), "words"),
+    (ScheduleTrigger(tokens=[5, 9]), "tokens"),
+    (ScheduleTrigger(flops=[5, 9]), "flops"),
 )
 def test_a_level_counts_from_the_moment_it_is_reached(trigger, quantity):
     start = Progress(0, 0.0, 0, 0.0, 0.0, 0.0, 0.0)
@@ -78,17 +73,14 @@ def test_a_level_counts_from_the_moment_it_is_reached(trigger, quantity):
         assert str(level) in trigger.reason(dataclasses.replace(start, **{quantity: level}), events, NO_LOSSES)
 
 
-@pytest.mark.parametrize(
-    ("kind", "levels"),
-    [
-        (ComplexityTrigger, {}),
-        (ComplexityTrigger, {"thresholds": [1.0], "percentiles": [50.0]}),
-        (ComplexityTrigger, {"admitted": [1.0], "percentiles": [50.0]}),
-        (ComplexityTrigger, {"thresholds": []}),
-        (ScheduleTrigger, {}),
-        (ScheduleTrigger, {"steps": [1], "words": [1.0]}),
-        (ScheduleTrigger, {"steps": [1], "words": [1.0], "tokens": [1.0], "flops": [1.0]}),
-    ],
+@cases(
+    (ComplexityTrigger, {}),
+    (ComplexityTrigger, {"thresholds": [1.0], "percentiles": [50.0]}),
+    (ComplexityTrigger, {"admitted": [1.0], "percentiles": [50.0]}),
+    (ComplexityTrigger, {"thresholds": []}),
+    (ScheduleTrigger, {}),
+    (ScheduleTrigger, {"steps": [1], "words": [1.0]}),
+    (ScheduleTrigger, {"steps": [1], "words": [1.0], "tokens": [1.0], "flops": [1.0]}),
 )
 def test_exactly_one_list_of_levels_is_asked_for(kind, levels):
     with pytest.raises(UserError, match="give exactly one of ") as caught:

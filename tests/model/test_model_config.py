@@ -4,9 +4,11 @@ import dataclasses
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.cases import cases
+from tests.support.refusals import refused
 from tokenformer.errors import UserError
 from tokenformer.model.config import PROJECTIONS, LayerTokens, TokenSegment, segments_of
 from tokenformer.trainer.bridge.model_config import model_config_from
@@ -44,7 +46,6 @@ def test_layers_may_have_tokens_of_their_own(tokenformer_config):
     assert config.segments("feed_forward", 1) == config.segments("feed_forward", 0)
 
 
-@settings(deadline=None)
 @given(heads=st.integers(1, 8), head_size=st.integers(1, 32), fraction=st.floats(0, 1))
 def test_the_rotary_size_is_the_largest_even_number_within_the_fraction(tokenformer_config, heads, head_size, fraction):
     config = tokenformer_config(hidden_size=heads * head_size, num_attention_heads=heads, rotary_fraction=fraction)
@@ -58,48 +59,43 @@ def test_key_value_heads_default_to_the_heads(tokenformer_config):
     assert tokenformer_config(num_key_value_heads=1).num_key_value_heads == 1
 
 
-@pytest.mark.parametrize(
-    ("changes", "named"),
-    [
-        ({"hidden_size": 25}, ["hidden_size 25", "num_attention_heads 3"]),
-        ({"num_key_value_heads": 2}, ["num_attention_heads 3", "num_key_value_heads 2"]),
-        ({"block_norm": "batch_norm"}, ["block_norm is 'batch_norm'", "layer_norm, rms_norm"]),
-        ({"final_norm": "none"}, ["final_norm is 'none'", "layer_norm, rms_norm"]),
-        ({"gelu": "relu"}, ["gelu is 'relu'", "erf, tanh"]),
-        ({"kernel": "fast"}, ["kernel is 'fast'", "auto, triton, torch, reference"]),
-        ({"theta": "relu"}, ["theta is 'relu'", "l2_norm_gelu, gelu_l2_norm, softmax"]),
-        ({"tau": 3.0}, ["tau is 3.0", "fixed, learned, current"]),
-        ({"qkv_layer": "swiglu"}, ["qkv_layer is 'swiglu'", "pattention, linear"]),
-        ({"output_layer": "swiglu"}, ["output_layer is 'swiglu'", "pattention, linear"]),
-        ({"feed_forward_layer": "linear"}, ["feed_forward_layer is 'linear'", "pattention, swiglu"]),
-        ({"feed_forward_layer": "swiglu"}, ["feed_forward_layer swiglu needs", "swiglu_width"]),
-        ({"feed_forward_layer": "swiglu", "swiglu_width": -8}, ["swiglu_width"]),
-        ({"initialization": "zero"}, ["initialization is 'zero'", "official, fan_in"]),
-        ({"document_mask": True}, ["document_mask needs", "eos_token_id"]),
-        ({"layer_tokens": [LayerTokens(2, qkv_tokens=4)]}, ["layer_tokens", "[2]", "0 to 1"]),
-        ({"layer_tokens": [LayerTokens(1), LayerTokens(1)]}, ["layer_tokens", "[1, 1]", "at most once"]),
-        ({"layer_tokens": [LayerTokens(1, qkv_tokens=0)]}, ["qkv_tokens", "0 tokens"]),
-        ({"pattention_eps": -1e-6}, ["pattention_eps is -1e-06", "0 or more"]),
-        ({"pattention_eps": math.nan}, ["pattention_eps is nan", "0 or more"]),
-        ({"rotary_fraction": -0.1}, ["rotary_fraction is -0.1", "0 or more and at most 1"]),
-        ({"rotary_fraction": 1.1}, ["rotary_fraction is 1.1", "0 or more and at most 1"]),
-        ({"qkv_tokens": 0}, ["qkv_tokens", "0 tokens", "above 0"]),
-        ({"output_tokens": -4}, ["output_tokens", "-4 tokens", "above 0"]),
-        ({"feed_forward_tokens": [TokenSegment(4, 2.0), TokenSegment(0, 2.0)]}, ["feed_forward_tokens", "0 tokens"]),
-        ({"qkv_tokens": [TokenSegment(4, 0.0)]}, ["qkv_tokens", "tau 0.0"]),
-        ({"qkv_tokens": [TokenSegment(4, math.nan)]}, ["qkv_tokens", "tau nan"]),
-        ({"qkv_tokens": []}, ["qkv_tokens"]),
-        ({"num_attention_heads": 0}, ["num_attention_heads is 0"]),
-        ({"num_key_value_heads": 0}, ["num_key_value_heads is 0"]),
-        ({"num_hidden_layers": 0}, ["num_hidden_layers is 0"]),
-        ({"hidden_size": 0}, ["hidden_size is 0"]),
-        ({"vocab_size": 0}, ["vocab_size is 0"]),
-    ],
+@refused(
+    ({"hidden_size": 25}, ["hidden_size 25", "num_attention_heads 3"]),
+    ({"num_key_value_heads": 2}, ["num_attention_heads 3", "num_key_value_heads 2"]),
+    ({"block_norm": "batch_norm"}, ["block_norm is 'batch_norm'", "layer_norm, rms_norm"]),
+    ({"final_norm": "none"}, ["final_norm is 'none'", "layer_norm, rms_norm"]),
+    ({"gelu": "relu"}, ["gelu is 'relu'", "erf, tanh"]),
+    ({"kernel": "fast"}, ["kernel is 'fast'", "auto, triton, torch, reference"]),
+    ({"theta": "relu"}, ["theta is 'relu'", "l2_norm_gelu, gelu_l2_norm, softmax"]),
+    ({"tau": 3.0}, ["tau is 3.0", "fixed, learned, current"]),
+    ({"qkv_layer": "swiglu"}, ["qkv_layer is 'swiglu'", "pattention, linear"]),
+    ({"output_layer": "swiglu"}, ["output_layer is 'swiglu'", "pattention, linear"]),
+    ({"feed_forward_layer": "linear"}, ["feed_forward_layer is 'linear'", "pattention, swiglu"]),
+    ({"feed_forward_layer": "swiglu"}, ["feed_forward_layer swiglu needs", "swiglu_width"]),
+    ({"feed_forward_layer": "swiglu", "swiglu_width": -8}, ["swiglu_width"]),
+    ({"initialization": "zero"}, ["initialization is 'zero'", "official, fan_in"]),
+    ({"document_mask": True}, ["document_mask needs", "eos_token_id"]),
+    ({"layer_tokens": [LayerTokens(2, qkv_tokens=4)]}, ["layer_tokens", "[2]", "0 to 1"]),
+    ({"layer_tokens": [LayerTokens(1), LayerTokens(1)]}, ["layer_tokens", "[1, 1]", "at most once"]),
+    ({"layer_tokens": [LayerTokens(1, qkv_tokens=0)]}, ["qkv_tokens", "0 tokens"]),
+    ({"pattention_eps": -1e-6}, ["pattention_eps is -1e-06", "0 or more"]),
+    ({"pattention_eps": math.nan}, ["pattention_eps is nan", "0 or more"]),
+    ({"rotary_fraction": -0.1}, ["rotary_fraction is -0.1", "0 or more and at most 1"]),
+    ({"rotary_fraction": 1.1}, ["rotary_fraction is 1.1", "0 or more and at most 1"]),
+    ({"qkv_tokens": 0}, ["qkv_tokens", "0 tokens", "above 0"]),
+    ({"output_tokens": -4}, ["output_tokens", "-4 tokens", "above 0"]),
+    ({"feed_forward_tokens": [TokenSegment(4, 2.0), TokenSegment(0, 2.0)]}, ["feed_forward_tokens", "0 tokens"]),
+    ({"qkv_tokens": [TokenSegment(4, 0.0)]}, ["qkv_tokens", "tau 0.0"]),
+    ({"qkv_tokens": [TokenSegment(4, math.nan)]}, ["qkv_tokens", "tau nan"]),
+    ({"qkv_tokens": []}, ["qkv_tokens"]),
+    ({"num_attention_heads": 0}, ["num_attention_heads is 0"]),
+    ({"num_key_value_heads": 0}, ["num_key_value_heads is 0"]),
+    ({"num_hidden_layers": 0}, ["num_hidden_layers is 0"]),
+    ({"hidden_size": 0}, ["hidden_size is 0"]),
+    ({"vocab_size": 0}, ["vocab_size is 0"]),
 )
-def test_what_cannot_be_built_is_refused(tokenformer_config, changes, named):
-    with pytest.raises(UserError) as caught:
-        tokenformer_config(**changes)
-    assert [part for part in named if part not in str(caught.value)] == []
+def test_what_cannot_be_built_is_refused(tokenformer_config, changes):
+    tokenformer_config(**changes)
 
 
 @pytest.fixture
@@ -153,14 +149,11 @@ def test_llama_has_the_keys_of_nanotron():
         model_config_from({"hidden_sise": 64}, "llama", "run.yaml")
 
 
-@pytest.mark.parametrize(
-    ("changes", "named"),
-    [
-        ({"hidden_size": 30, "num_attention_heads": 4}, ["hidden_size", "num_attention_heads"]),
-        ({"num_attention_heads": 4, "num_key_value_heads": 3}, ["num_attention_heads", "num_key_value_heads"]),
-        ({"num_attention_heads": 0}, ["num_attention_heads"]),
-        ({"hidden_act": "square"}, ["hidden_act"]),
-    ],
+@cases(
+    ({"hidden_size": 30, "num_attention_heads": 4}, ["hidden_size", "num_attention_heads"]),
+    ({"num_attention_heads": 4, "num_key_value_heads": 3}, ["num_attention_heads", "num_key_value_heads"]),
+    ({"num_attention_heads": 0}, ["num_attention_heads"]),
+    ({"hidden_act": "square"}, ["hidden_act"]),
 )
 def test_a_llama_that_cannot_be_built_is_refused(changes, named):
     with pytest.raises(UserError) as caught:

@@ -4,7 +4,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenformer.errors import MissingExtraError
@@ -78,7 +78,6 @@ def test_without_matplotlib_the_extra_is_named(run_folder, monkeypatch):
         loss_picture(RunRecord.open(run_folder))
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(-100, 100) | st.just(math.nan), max_size=200))
 def test_smoothing_is_the_mean_of_what_is_finite(values):
     values = np.array(values, dtype=np.float64)
@@ -89,7 +88,6 @@ def test_smoothing_is_the_mean_of_what_is_finite(values):
         assert mean == pytest.approx(finite.mean(), abs=1e-9) if finite.size else math.isnan(mean)
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(-1, 2), max_size=8).map(sorted), st.floats(0.01, 0.3))
 def test_labels_are_moved_apart_as_little_as_it_takes(positions, gap):
     placed = spread(np.array(positions), gap)

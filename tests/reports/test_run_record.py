@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.cases import cases
 from tokenformer.errors import UserError
 from tokenformer.run_folder.record import RunRecord
 
@@ -48,7 +49,7 @@ def test_stages_are_the_steps_between_growth_events(run_folder, metrics):
         )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(kinds=st.lists(st.sampled_from(["step", "validation", "growth"]), max_size=30))
 def test_every_step_and_validation_belongs_to_the_stage_its_line_stands_in(tmp_path_factory, kinds):
     folder = tmp_path_factory.mktemp("run")
@@ -188,16 +189,13 @@ def test_a_run_without_a_step_says_so(write_run, metrics, lines):
         RunRecord.open(write_run(metrics[:lines]))
 
 
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("baselines.json", "{"),
-        ("baselines.json", "[1]"),
-        ("stages.json", "["),
-        ("reading.json", "{"),
-        ("config.yaml", "a: [1"),
-        ("config.yaml", ""),
-    ],
+@cases(
+    ("baselines.json", "{"),
+    ("baselines.json", "[1]"),
+    ("stages.json", "["),
+    ("reading.json", "{"),
+    ("config.yaml", "a: [1"),
+    ("config.yaml", ""),
 )
 def test_a_broken_file_is_named(run_folder, name, content):
     (run_folder / name).write_text(content)

@@ -2,9 +2,10 @@ import json
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.cases import cases
 from tokenformer.reports.tables import (
     ColumnGroup,
     Table,
@@ -47,7 +48,6 @@ def test_what_was_not_measured_is_a_dash(write_run, metrics):
     assert row.split()[-2:] == ["–", "–"]
 
 
-@settings(deadline=None)
 @given(
     names=st.lists(st.text("abc", min_size=1, max_size=12), min_size=1, max_size=4),
     spans=st.lists(st.integers(1, 3), min_size=1, max_size=6),
@@ -73,14 +73,11 @@ def test_a_wide_table_is_broken_between_groups_and_loses_no_cell(names, spans, w
         assert len(block.splitlines()[1].split()) == columns
 
 
-@pytest.mark.parametrize(
-    ("trigram", "expected"),
-    [
-        (4.0, "is 1.000 (25.0 %) below the trigram baseline, 4.000."),
-        (2.5, "is 0.500 (20.0 %) above the trigram baseline, 2.500."),
-        (3.0, "equals the trigram baseline."),
-        (None, "has no trigram baseline to compare it with."),
-    ],
+@cases(
+    (4.0, "is 1.000 (25.0 %) below the trigram baseline, 4.000."),
+    (2.5, "is 0.500 (20.0 %) above the trigram baseline, 2.500."),
+    (3.0, "equals the trigram baseline."),
+    (None, "has no trigram baseline to compare it with."),
 )
 def test_the_verdict_compares_the_last_validation_with_the_trigram(write_run, metrics, trigram, expected):
     metrics[-1] |= {"val/loss": 3.0}

@@ -2,39 +2,34 @@ import math
 
 import pytest
 
+from tests.support.cases import cases
 from tokenformer.complexity import score
 from tokenformer.complexity.measures.nesting import IDENTIFIER_ENTROPY, NESTING_DEPTH, spoken_code
 
 
-@pytest.mark.parametrize(
-    ("text", "depth"),
-    [
-        ("", 0),
-        ("ab", 0),
-        ("()", 1),
-        ("(())", 1.5),
-        ("()()", 1),
-        ("a(b)", 0.75),
-        ("<[{()}]>", 2.5),
-        (")(", 1),
-        ("((", 1.5),
-    ],
+@cases(
+    ("", 0),
+    ("ab", 0),
+    ("()", 1),
+    ("(())", 1.5),
+    ("()()", 1),
+    ("a(b)", 0.75),
+    ("<[{()}]>", 2.5),
+    (")(", 1),
+    ("((", 1.5),
 )
 def test_depth_of_formal_strings_by_hand(text, depth):
     assert NESTING_DEPTH([text], "formal")[0] == depth
 
 
-@pytest.mark.parametrize(
-    ("text", "depth"),
-    [
-        ("x = 1", 0),
-        ("if x:\n    y", 1 / 5),
-        ("f(x)", 3 / 4),
-        ("f(\n    x\n)", 3 / 4),
-        ("{\n  a;\n}", 1),
-        ("x = ')))((('  # ((((", 0),
-        ("a < b", 0),
-    ],
+@cases(
+    ("x = 1", 0),
+    ("if x:\n    y", 1 / 5),
+    ("f(x)", 3 / 4),
+    ("f(\n    x\n)", 3 / 4),
+    ("{\n  a;\n}", 1),
+    ("x = ')))((('  # ((((", 0),
+    ("a < b", 0),
 )
 def test_depth_of_code_by_hand(text, depth):
     """Characters are counted; what is indented inside an open bracket is not counted twice."""
@@ -49,15 +44,12 @@ def test_python_and_c_of_one_structure_are_as_deep():
     assert shallow == 0 and first > 1 and second > 1
 
 
-@pytest.mark.parametrize(
-    ("text", "left"),
-    [
-        ("a = 'b' # c", "a =  "),
-        ('"""doc\nstring"""\nx // y', "\n\nx // y"),
-        ("a; // b\nc; /* d\ne */", "a; \nc; \n"),
-        ("#include <b>\na;", "\na;"),
-        ("'it\\'s' b", " b"),
-    ],
+@cases(
+    ("a = 'b' # c", "a =  "),
+    ('"""doc\nstring"""\nx // y', "\n\nx // y"),
+    ("a; // b\nc; /* d\ne */", "a; \nc; \n"),
+    ("#include <b>\na;", "\na;"),
+    ("'it\\'s' b", " b"),
 )
 def test_strings_and_comments_are_left_out(text, left):
     assert spoken_code(text) == left

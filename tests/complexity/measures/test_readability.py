@@ -5,33 +5,28 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
+from tests.support.cases import cases
 from tokenformer.complexity import MEASURES
 from tokenformer.complexity.measures.readability import COLEMAN_LIAU, FLESCH_KINCAID, FLESCH_KINCAID_SWEDISH, LIX
 
 
-@pytest.mark.parametrize(
-    ("language", "text", "words", "sentences", "long_words"),
-    [
-        ("en", "The cat sat. The dog ran.", 6, 2, 0),
-        ("en", "Considerable difficulties: nobody understands grammatical analyses!", 6, 2, 5),
-        ("en", "A mother-in-law isn't o'clock... yes?", 5, 2, 1),
-        ("sv", "Katten sover. Hunden äter sin välling.", 6, 2, 1),
-        ("sv", "Läsbarhetsindex räknas på långa ord: sådana med fler än sex bokstäver.", 11, 2, 2),
-        ("sv", "Å! Ö?", 2, 2, 0),
-    ],
+@cases(
+    ("en", "The cat sat. The dog ran.", 6, 2, 0),
+    ("en", "Considerable difficulties: nobody understands grammatical analyses!", 6, 2, 5),
+    ("en", "A mother-in-law isn't o'clock... yes?", 5, 2, 1),
+    ("sv", "Katten sover. Hunden äter sin välling.", 6, 2, 1),
+    ("sv", "Läsbarhetsindex räknas på långa ord: sådana med fler än sex bokstäver.", 11, 2, 2),
+    ("sv", "Å! Ö?", 2, 2, 0),
 )
 def test_lix_by_hand(language, text, words, sentences, long_words):
     expected = words / sentences + 100 * long_words / words
     assert LIX([text], language)[0] == pytest.approx(expected, rel=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("text", "words", "sentences", "syllables"),
-    [
-        ("The cat sat. The dog ran.", 6, 2, 6),
-        ("Education is important: people understand it; water is not.", 9, 1, 18),
-        ("Really? Everyone wanted something else!", 5, 2, 10),
-    ],
+@cases(
+    ("The cat sat. The dog ran.", 6, 2, 6),
+    ("Education is important: people understand it; water is not.", 9, 1, 18),
+    ("Really? Everyone wanted something else!", 5, 2, 10),
 )
 def test_flesch_kincaid_by_hand(text, words, sentences, syllables):
     expected = 0.39 * words / sentences + 11.8 * syllables / words - 15.59

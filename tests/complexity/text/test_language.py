@@ -1,5 +1,6 @@
 import pytest
 
+from tests.support.cases import cases
 from tests.support.ladders import LADDERS
 from tokenformer.complexity import score
 from tokenformer.complexity.text.language import OTHER, certain_language, detect_language, known_language
@@ -13,16 +14,13 @@ def test_every_rung_of_a_ladder_is_told(language):
     assert all(one.confidence > 0.99 for one in found)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Bonjour tout le monde, comment allez-vous aujourd'hui ?",
-        "Das ist ein sehr schönes Haus und ich mag es nicht.",
-        "Tämä on hyvin pieni talo, mutta pidän siitä paljon.",
-        "Det er en hyggelig bog, som jeg ikke kunne lægge fra mig, og nu længes jeg efter den næste.",
-        "日本語のテキストです",
-        "x7 = qz(w, k3) % vv",
-    ],
+@cases(
+    "Bonjour tout le monde, comment allez-vous aujourd'hui ?",
+    "Das ist ein sehr schönes Haus und ich mag es nicht.",
+    "Tämä on hyvin pieni talo, mutta pidän siitä paljon.",
+    "Det er en hyggelig bog, som jeg ikke kunne lægge fra mig, og nu længes jeg efter den næste.",
+    "日本語のテキストです",
+    "x7 = qz(w, k3) % vv",
 )
 def test_other_languages_are_neither(text):
     assert detect_language([text]).language == OTHER

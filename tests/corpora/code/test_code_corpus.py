@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from tests.support.cases import cases
 from tokenformer import cli
 from tokenformer.corpora import write_corpus
 from tokenformer.data.corpus import PreparedCorpus
@@ -69,16 +70,13 @@ def test_the_output_says_whose_licence_holds_and_what_was_skipped(tree, tmp_path
     assert "1 files that this Python cannot parse (first: broken.py)" in said
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"validation_share": 0.0}, "between 0 and 1"),
-        ({"unit": "line"}, "choose one of file, definition"),
-        ({"unit": "definition", "suffixes": [".c"]}, "leave the suffixes"),
-        ({"pairs": -1}, "0 or more"),
-        ({"pairs": 5000, "validation_share": 0.2}, "ask for fewer"),
-        ({"suffixes": [".c"]}, "0 training and 0 validation documents"),
-    ],
+@cases(
+    ({"validation_share": 0.0}, "between 0 and 1"),
+    ({"unit": "line"}, "choose one of file, definition"),
+    ({"unit": "definition", "suffixes": [".c"]}, "leave the suffixes"),
+    ({"pairs": -1}, "0 or more"),
+    ({"pairs": 5000, "validation_share": 0.2}, "ask for fewer"),
+    ({"suffixes": [".c"]}, "0 training and 0 validation documents"),
 )
 def test_a_mistake_leaves_nothing(tree, tmp_path, options, message):
     with pytest.raises(UserError, match=message):

@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 
+from tests.support.cases import cases
 from tokenformer.corpora.code.definitions import block_depth, definitions
 from tokenformer.corpora.code.edits import KINDS
 from tokenformer.corpora.code.pairs import candidates_of, code_pairs, pair_of, pairs_from
@@ -85,19 +86,16 @@ def test_every_kind_finds_something_in_an_ordinary_function(kind):
         assert all('"""Read (some) paths."""' in bad and '"["' in bad for bad in pairs)
 
 
-@pytest.mark.parametrize(
-    ("text", "unbound"),
-    [
-        ("def f(a):\n    return a + b", {"b"}),
-        ("def f(a, b=c):\n    return len(a)", {"c", "len"}),
-        ("def f():\n    x = 1\n    def g():\n        return x + y\n    return g", {"y"}),
-        ("import a.b as c\nfrom d import e\nc, e, a", {"a"}),
-        ("def f():\n    global g\n    g = 1\n\ndef h():\n    return g", set()),
-        ("class A:\n    b = 1\n    c = b\n    def d(self):\n        return b", {"b"}),
-        ("[x for x in y]", {"y"}),
-        ("@a\ndef f(): pass", {"a"}),
-        ("def f(a: T) -> R: return f", {"T", "R"}),
-    ],
+@cases(
+    ("def f(a):\n    return a + b", {"b"}),
+    ("def f(a, b=c):\n    return len(a)", {"c", "len"}),
+    ("def f():\n    x = 1\n    def g():\n        return x + y\n    return g", {"y"}),
+    ("import a.b as c\nfrom d import e\nc, e, a", {"a"}),
+    ("def f():\n    global g\n    g = 1\n\ndef h():\n    return g", set()),
+    ("class A:\n    b = 1\n    c = b\n    def d(self):\n        return b", {"b"}),
+    ("[x for x in y]", {"y"}),
+    ("@a\ndef f(): pass", {"a"}),
+    ("def f(a: T) -> R: return f", {"T", "R"}),
 )
 def test_names_that_are_not_bound(text, unbound):
     assert unbound_names(text) == unbound
@@ -123,20 +121,14 @@ def test_pairs_of_a_folder_without_python(tmp_path):
         pairs_of("code", 1, source=tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("text", "depth"),
-    [
-        ("x = 1", 0),
-        ("def f(): pass", 1),
-        ("class A:\n    def f(self):\n        return lambda x: x", 2),
-        ("if a:\n    x\nelif b:\n    y\nelse:\n    z", 1),
-        ("if a:\n    x\nelse:\n    if b:\n        y", 1),
-        (
-            "for a in b:\n  while c:\n    try:\n      x\n    except E:\n      with d:\n        y",
-            4,
-        ),
-        ("match a:\n    case 1:\n        if b:\n            x", 2),
-    ],
+@cases(
+    ("x = 1", 0),
+    ("def f(): pass", 1),
+    ("class A:\n    def f(self):\n        return lambda x: x", 2),
+    ("if a:\n    x\nelif b:\n    y\nelse:\n    z", 1),
+    ("if a:\n    x\nelse:\n    if b:\n        y", 1),
+    ("for a in b:\n  while c:\n    try:\n      x\n    except E:\n      with d:\n        y", 4),
+    ("match a:\n    case 1:\n        if b:\n            x", 2),
 )
 def test_depth_of_blocks_by_hand(text, depth):
     assert block_depth(ast.parse(text)) == depth

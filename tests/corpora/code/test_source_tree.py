@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.cases import refused
 from tokenformer.corpora.code.source_tree import (
     SKIPPED,
     TreeReport,
@@ -13,7 +14,6 @@ from tokenformer.corpora.code.source_tree import (
     read_source,
     standard_library,
 )
-from tokenformer.errors import UserError
 
 FILES = {
     "b/good.py": b"x = 1\r\ny = 2\r\n",
@@ -89,10 +89,9 @@ def test_other_suffixes(tree):
     assert read_source(tree, "main.c", TreeReport()).text.startswith("int main")
 
 
-@pytest.mark.parametrize(("root", "suffixes", "message"), [("nowhere", [".py"], "no folder"), (".", ["py"], "its dot")])
-def test_mistakes(tree, root, suffixes, message):
-    with pytest.raises(UserError, match=message):
-        list_sources(tree / root, suffixes, TreeReport())
+@refused(("nowhere", [".py"], "no folder"), (".", ["py"], "its dot"))
+def test_mistakes(tree, root, suffixes):
+    list_sources(tree / root, suffixes, TreeReport())
 
 
 def test_the_standard_library_is_there():

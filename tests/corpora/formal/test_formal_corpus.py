@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tests.support.cases import cases
 from tokenformer import cli
 from tokenformer.corpora import write_corpus
 from tokenformer.corpora.formal import LANGUAGES, formal_language
@@ -58,17 +59,14 @@ def test_an_output_that_exists_is_not_replaced(tmp_path):
     assert all_bytes(tmp_path) == {"mine.txt": b"mine"}
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"language": "equal_counts"},
-        {"language": "dyck", "documents": 5},
-        {"language": "dyck", "documents": -1},
-        {"language": "dyck", "documents": 0},
-        {"language": "dyck", "validation_share": 1.0},
-        {"language": "dyck", "pairs": -1},
-        {"language": "regular", "parameters": {"longest": 3}, "pairs": 10**9},
-    ],
+@cases(
+    {"language": "equal_counts"},
+    {"language": "dyck", "documents": 5},
+    {"language": "dyck", "documents": -1},
+    {"language": "dyck", "documents": 0},
+    {"language": "dyck", "validation_share": 1.0},
+    {"language": "dyck", "pairs": -1},
+    {"language": "regular", "parameters": {"longest": 3}, "pairs": 10**9},
 )
 def test_a_mistake_leaves_nothing(tmp_path, options):
     with pytest.raises(UserError, match="set|ask|change"):

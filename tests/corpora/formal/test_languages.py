@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.cases import refused
 from tests.support.formal_oracles import ORACLES, SMALL, all_texts
 from tests.support.places import REPOSITORY
 from tokenformer.complexity import score
@@ -19,7 +20,6 @@ from tokenformer.corpora.formal.arithmetic import OPERATORS, Arithmetic, evaluat
 from tokenformer.corpora.formal.earley import derives
 from tokenformer.corpora.formal.language import as_text
 from tokenformer.corpora.formal.sampling import Sample
-from tokenformer.errors import UserError
 
 PARAMETERS = {
     "dyck": {"kinds": st.integers(1, 9), "depth": st.integers(1, 8), "longest": st.integers(16, 60)},
@@ -49,7 +49,7 @@ def test_every_language_is_tried():
     assert [*LANGUAGES] == [*ORACLES] == [*PARAMETERS]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(strings())
 def test_what_is_made_is_accepted_and_as_hard_as_it_says(drawn):
     language, stratum, text = drawn
@@ -60,7 +60,7 @@ def test_what_is_made_is_accepted_and_as_hard_as_it_says(drawn):
         assert len(text.split(" ")) == stratum.size
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(strings(), st.data())
 def test_the_recogniser_agrees_with_the_oracle_near_the_language(drawn, data):
     language, _, text = drawn
@@ -168,10 +168,9 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("name", "parameters", "message"), WRONG)
-def test_settings_that_do_not_hold_say_what_would(name, parameters, message):
-    with pytest.raises(UserError, match=message):
-        formal_language(name, parameters)
+@refused(*WRONG)
+def test_settings_that_do_not_hold_say_what_would(name, parameters):
+    formal_language(name, parameters)
 
 
 def digests() -> dict[str, str]:

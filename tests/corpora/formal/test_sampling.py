@@ -23,7 +23,7 @@ def test_shares_are_whole_and_as_equal_as_capacities_allow(capacities, data):
     assert not not_full or max(shares) <= min(not_full) + 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from([*LANGUAGES]), st.integers(0, 30), st.integers(0, 8), st.integers(0, 8), st.integers())
 def test_purposes_get_what_they_ask_for_and_no_string_twice(name, train, validation, pairs, seed):
     parameters = {"repeats": 2} if name == "equal_counts" else {}

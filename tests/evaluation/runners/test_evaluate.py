@@ -6,6 +6,7 @@ import socket
 import pytest
 import torch
 
+from tests.support.cases import cases
 from tokenformer.cli import main
 
 
@@ -70,15 +71,12 @@ def test_a_zeroed_model_scores_fifty(zeroed_folder, task_files, tmp_path):
     assert abs(pairs["accuracy"] - 0.5) < 0.5 * (1 - pairs["ties"]) + 1e-9
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--batch-size", "0"], "auto or a number"),
-        (["--dtype", "int8"], "'int8' is not known"),
-        (["--tokenizer", "nowhere"], "the tokenizer nowhere is no folder"),
-    ],
+@cases(
+    (["--batch-size", "0"], "auto or a number"),
+    (["--dtype", "int8"], "'int8' is not known"),
+    (["--tokenizer", "nowhere"], "the tokenizer nowhere is no folder"),
 )
-def test_mistakes_are_named(model_folder, task_files, arguments, message, capsys):
+def test_mistakes_are_named(model_folder, task_files, capsys, arguments, message):
     task = str(task_files / "pairs.yaml")
     assert main(["eval", str(model_folder), "--tasks", task, "--data", str(task_files), *arguments]) == 2
     assert message in capsys.readouterr().err

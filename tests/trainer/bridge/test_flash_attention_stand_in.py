@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from tests.support.cases import cases
 from tokenformer.trainer.bridge import flash_attention_stand_in as flash_attention
 from tokenformer.trainer.bridge.flash_attention_stand_in import RotaryEmbedding, flash_attn_varlen_func, layer_norm_fn
 
@@ -40,20 +41,17 @@ def packed(lengths_q, lengths_k, heads, key_heads):
 
 
 @pytest.mark.parametrize("key_heads", [6, 3, 2, 1])
-@pytest.mark.parametrize(
-    ("lengths_q", "lengths_k", "causal"),
-    [
-        ([7], [7], True),
-        ([5, 5, 5], [5, 5, 5], True),
-        ([5, 5], [5, 5], False),
-        ([3, 8, 1], [3, 8, 1], True),
-        ([3, 8, 1], [3, 8, 1], False),
-        ([3, 2], [6, 4], False),
-        ([4, 4], [6, 6], False),
-    ],
+@cases(
+    ([7], [7], True),
+    ([5, 5, 5], [5, 5, 5], True),
+    ([5, 5], [5, 5], False),
+    ([3, 8, 1], [3, 8, 1], True),
+    ([3, 8, 1], [3, 8, 1], False),
+    ([3, 2], [6, 4], False),
+    ([4, 4], [6, 6], False),
 )
 @pytest.mark.parametrize("scale", [None, 0.7])
-def test_attention_is_softmax_of_the_scores(lengths_q, lengths_k, causal, key_heads, scale):
+def test_attention_is_softmax_of_the_scores(key_heads, scale, lengths_q, lengths_k, causal):
     query, key, value = packed(lengths_q, lengths_k, 6, key_heads)
     result = flash_attn_varlen_func(
         query,
@@ -78,15 +76,12 @@ def call_attention(lengths_q=(4,), lengths_k=(4,), **options):
     return flash_attn_varlen_func(query, key, value, *ends, max(lengths_q), max(lengths_k), **options)
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"dropout_p": 0.1},
-        {"return_attn_probs": True},
-        {"window_size": (4, 0)},
-        {"alibi_slopes": torch.ones(2)},
-        {"causal": True, "lengths_k": (6,)},
-    ],
+@cases(
+    {"dropout_p": 0.1},
+    {"return_attn_probs": True},
+    {"window_size": (4, 0)},
+    {"alibi_slopes": torch.ones(2)},
+    {"causal": True, "lengths_k": (6,)},
 )
 def test_what_it_cannot_do_is_refused_and_not_ignored(options):
     with pytest.raises(NotImplementedError, match="stand-in"):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.support.cases import cases
 from tests.support.places import PROGRAMS
 from tests.support.training.launching import clean_environment, run_python
 from tests.support.training.run_files import checkpoint, files, metrics, step_lines
@@ -70,29 +71,26 @@ def assert_grown_by_the_operator(stored: StoredCheckpoint, grown: StoredCheckpoi
     assert (grown.step, grown.samples) == (stored.step, stored.samples)
 
 
-@pytest.mark.parametrize(
-    ("operator", "parameters", "options", "message"),
-    [
-        (
-            "stack_layers",
-            ("factor=2",),
-            ("--verify",),
-            "too much, and this operator does not keep the function; nothing was",
-        ),
-        (
-            "hypercloning",
-            ("width=2",),
-            ("--verify", "--tolerance=0"),
-            "too much, and this operator should keep the function",
-        ),
-        ("append_token", (), (), "operator.name is 'append_token'; choose one of append_tokens"),
-        ("append_tokens", ("facto=2",), (), "did you mean factor"),
-        ("append_tokens", ("factor=0.5",), (), "cannot shrink"),
-        ("append_tokens", ("count=0",), (), "append_tokens would leave the model as it is"),
-        ("append_tokens", ("factor=1",), (), "append_tokens would leave the model as it is"),
-        ("append_tokens", ("factor",), (), "write it as section.key=value"),
-        ("append_tokens", (), ("--new-moments=some",), "choose one of keep, zero, mean"),
-    ],
+@cases(
+    (
+        "stack_layers",
+        ("factor=2",),
+        ("--verify",),
+        "too much, and this operator does not keep the function; nothing was",
+    ),
+    (
+        "hypercloning",
+        ("width=2",),
+        ("--verify", "--tolerance=0"),
+        "too much, and this operator should keep the function",
+    ),
+    ("append_token", (), (), "operator.name is 'append_token'; choose one of append_tokens"),
+    ("append_tokens", ("facto=2",), (), "did you mean factor"),
+    ("append_tokens", ("factor=0.5",), (), "cannot shrink"),
+    ("append_tokens", ("count=0",), (), "append_tokens would leave the model as it is"),
+    ("append_tokens", ("factor=1",), (), "append_tokens would leave the model as it is"),
+    ("append_tokens", ("factor",), (), "write it as section.key=value"),
+    ("append_tokens", (), ("--new-moments=some",), "choose one of keep, zero, mean"),
 )
 def test_what_cannot_be_grown_leaves_nothing(layout_run, tmp_path, capsys, operator, parameters, options, message):
     assert grow(checkpoint(layout_run("pp")), tmp_path / "out", operator, *parameters, options=options) == 2

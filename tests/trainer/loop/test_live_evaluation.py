@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support.cases import cases
 from tests.support.places import PROGRAMS
 from tests.support.training.launching import start_training
 from tests.support.training.run_files import metrics
@@ -99,16 +100,13 @@ def test_a_failure_of_one_process_ends_the_evaluation_and_not_the_run(where, pai
     assert [line["iteration_step"] for line in lines if "lm_loss" in line] == [1, 2, 3]
 
 
-@pytest.mark.parametrize(
-    ("evaluation", "message"),
-    [
-        ("{tasks: [blmp], every_words: 5}", "no task 'blmp'"),
-        ("{tasks: [blimp]}", "neither at_words nor every_words"),
-        ("{tasks: [blimp], every_words: 0}", "evaluation.every_words is 0"),
-        ("{tasks: [dalaj], every_words: 5}", "below a data folder"),
-    ],
+@cases(
+    ("{tasks: [blmp], every_words: 5}", "no task 'blmp'"),
+    ("{tasks: [blimp]}", "neither at_words nor every_words"),
+    ("{tasks: [blimp], every_words: 0}", "evaluation.every_words is 0"),
+    ("{tasks: [dalaj], every_words: 5}", "below a data folder"),
 )
-def test_mistakes_are_named_before_work_starts(evaluation, message, tiny_config, monkeypatch):
+def test_mistakes_are_named_before_work_starts(tiny_config, monkeypatch, evaluation, message):
     from tokenformer.trainer.run.prepared_run import PreparedRun
 
     monkeypatch.delenv("TOKENFORMER_EVALUATION_DATA", raising=False)

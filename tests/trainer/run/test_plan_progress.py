@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenformer.curriculum.plan import build_plan
@@ -24,7 +24,6 @@ def plans(draw):
     )
 
 
-@settings(deadline=None)
 @given(plans())
 def test_admitted_text_is_counted_token_by_token(plan):
     """Oracle: the stream of the plan as one complexity a token."""
@@ -55,7 +54,6 @@ def test_under_pacing_it_is_the_part_that_is_admitted():
     assert admitted == pytest.approx(100 * np.minimum(1, 0.2 + progress), abs=0.8)
 
 
-@settings(deadline=None)
 @given(plans(), st.data())
 def test_it_is_a_table_of_the_steps(plan, data):
     batch_size = data.draw(st.integers(1, plan.samples))
