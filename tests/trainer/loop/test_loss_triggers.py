@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.cases import cases
 from tests.support.places import PROGRAMS
 from tests.support.training.launching import start_training
 from tests.support.training.run_files import (
@@ -144,10 +143,13 @@ def planned_run(command_line, tmp_path_factory):
     return folder / RUN
 
 
-@cases(
-    pytest.param(-1, id="step before"),
-    pytest.param(0, id="step of", marks=pytest.mark.slow),
-    pytest.param(1, id="step after", marks=pytest.mark.slow),
+@pytest.mark.parametrize(
+    "offset",
+    [
+        pytest.param(-1, id="step before"),
+        pytest.param(0, id="step of", marks=pytest.mark.slow),
+        pytest.param(1, id="step after", marks=pytest.mark.slow),
+    ],
 )
 def test_a_run_of_one_process_that_goes_on_in_two_grows_at_the_same_steps(planned_run, tiny_config, tmp_path, offset):
     assert event_steps(planned_run) == [6, 12]
