@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.cases import cases
-from tests.support.refusals import refused
+from tests.support.cases import cases, refused
 from tokenformer.errors import UserError
 from tokenformer.model.config import PROJECTIONS, LayerTokens, TokenSegment, segments_of
 from tokenformer.trainer.bridge.model_config import model_config_from
