@@ -16,11 +16,10 @@ SENTENCE = re.compile(r"(?:^(?:#+ |[-*] |\d+\. )?|[.!?]\s+|\| )(\w+)", re.MULTIL
 
 
 def first_lines(path: Path) -> list[str]:
-    """The first line of every docstring of a module."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    holders = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    found = [ast.get_docstring(node) for node in ast.walk(tree) if isinstance(node, holders)]
-    return [docstring.splitlines()[0] for docstring in found if docstring]
+    """The first line of every docstring of a module: those of attributes, which are help texts, too."""
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    values = [node.value.value for node in nodes if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)]
+    return [value.strip().splitlines()[0] for value in values if isinstance(value, str) and value.strip()]
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(REPOSITORY).as_posix())

@@ -17,7 +17,7 @@ from tokenformer.errors import MissingExtraError, UserError
 POWER = 0.8
 DRAWS = 2000
 POINTS = 20_000
-"""Of a numerical integral."""
+"""Points of a numerical integral."""
 
 
 def _scipy() -> tuple[Any, Any]:
