@@ -192,10 +192,10 @@ class RunFile:
 
 def _check_run(path: Path, assignments: Sequence[str]) -> None:
     """Before torch is imported: raises UserError for a mistake in the YAML, and where its corpus is missing."""
-    from tokenformer.config.loading import load_config
     from tokenformer.data.corpus import PreparedCorpus
+    from tokenformer.run_config import load_run_config
 
-    corpus = load_config(path, assignments).corpus_folder
+    corpus = load_run_config(path, assignments).corpus_folder
     if not corpus.is_dir():
         PreparedCorpus.open(corpus)
 
@@ -212,13 +212,43 @@ class Plan(RunFile):
     """Print the stages of a run before anything is trained: steps, words, sizes, cost and time.
 
     Example: tokenformer plan configs/tokenformer.yaml --set tokens.train_steps=1000
+
+    Example: tokenformer plan configs/llama.yaml --resolved
     """
 
+    resolved: bool = False
+    """Print the whole YAML of the run instead: what the file extends, and every default."""
+
     def __call__(self) -> None:
+        if self.resolved:
+            from tokenformer.run_config import resolved_yaml
+
+            print(resolved_yaml(self.config, self.set), end="")
+            return
         run = _prepared_run(self.config, self.set)
         from tokenformer.trainer.run.plan_table import plan_table
 
         print(plan_table(run))
+
+
+@dataclass(frozen=True)
+class Config:
+    """Print a YAML to start a run from, with every key explained where it stands.
+
+    Example: tokenformer config tokenformer > mine.yaml
+
+    Example: tokenformer config llama --full > mine.yaml
+    """
+
+    model: Positional[str]
+    """tokenformer or llama."""
+    full: bool = False
+    """Every key with its default, and not only the keys that a run needs."""
+
+    def __call__(self) -> None:
+        from tokenformer.run_config import starting_yaml
+
+        print(starting_yaml(self.model, self.full), end="")
 
 
 @dataclass(frozen=True)
@@ -403,6 +433,7 @@ VERBS: dict[str, type] = {
     "corpus": Corpus,
     "prepare": Prepare,
     "score": Score,
+    "config": Config,
     "plan": Plan,
     "train": Train,
     "report": Report,

@@ -47,7 +47,7 @@ class Registry(UserDict, Generic[Entry]):
         """
         for entry in entries:
             if self.data.get(entry.name, entry) is not entry:
-                raise UserError(f"there is a {self.kind} {entry.name!r} already; give the new one another name")
+                raise UserError(f"the {self.kind} {entry.name!r} is there already; give the new one another name")
             self.data[entry.name] = entry
 
     def __getitem__(self, name: str) -> Entry:
