@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from tyro.conf import Positional, Suppress, arg, subcommand
 
 from tokenformer.cli.arguments import Assignments, BatchSize, LanguageParameters, Paths, Tasks
+from tokenformer.cli.run_verbs import Config, Plan, Train, prepared_run
 from tokenformer.corpora.options import CodeCorpusOptions, FormalCorpusOptions
 from tokenformer.data.options import PrepareOptions
 from tokenformer.data.reading import Unit
@@ -162,7 +163,7 @@ class Score(ScoreOptions):
 
         run = None
         if len(self.texts) == 1 and self.texts[0].endswith((".yaml", ".yml")):
-            run = _prepared_run(Path(self.texts[0]), self.set)
+            run = prepared_run(Path(self.texts[0]), self.set)
             collection = of_prepared_corpus(run.corpus)
         else:
             collection = open_collection(self.texts, self.unit, self.text_field)
@@ -178,93 +179,6 @@ def _check_files(source: Path, otherwise: str, output: Path | None = None) -> No
         raise UserError(f"{source} {otherwise}: there is no file or folder of this name")
     if output is not None:
         refuse_to_replace(output)
-
-
-@dataclass(frozen=True)
-class RunFile:
-    """The options of `plan` and `train`."""
-
-    config: Positional[Path]
-    """A run's YAML, such as configs/tokenformer.yaml."""
-    set: Assignments = ()
-    """Another value for a key of the YAML."""
-
-
-def _check_run(path: Path, assignments: Sequence[str]) -> None:
-    """Before torch is imported: raises UserError for a mistake in the YAML, and where its corpus is missing."""
-    from tokenformer.data.corpus import PreparedCorpus
-    from tokenformer.run_config import load_run_config
-
-    corpus = load_run_config(path, assignments).corpus_folder
-    if not corpus.is_dir():
-        PreparedCorpus.open(corpus)
-
-
-def _prepared_run(config: Path, assignments: Sequence[str]) -> Any:
-    _check_run(config, assignments)
-    from tokenformer.trainer.run.prepared_run import PreparedRun
-
-    return PreparedRun.from_file(config, assignments)
-
-
-@dataclass(frozen=True)
-class Plan(RunFile):
-    """Print the stages of a run before anything is trained: steps, words, sizes, cost and time.
-
-    Example: tokenformer plan configs/tokenformer.yaml --set tokens.train_steps=1000
-
-    Example: tokenformer plan configs/llama.yaml --resolved
-    """
-
-    resolved: bool = False
-    """Print the whole YAML of the run instead: what the file extends, and every default."""
-
-    def __call__(self) -> None:
-        if self.resolved:
-            from tokenformer.run_config import resolved_yaml
-
-            print(resolved_yaml(self.config, self.set), end="")
-            return
-        run = _prepared_run(self.config, self.set)
-        from tokenformer.trainer.run.plan_table import plan_table
-
-        print(plan_table(run))
-
-
-@dataclass(frozen=True)
-class Config:
-    """Print a YAML to start a run from, with every key explained where it stands.
-
-    Example: tokenformer config tokenformer > mine.yaml
-
-    Example: tokenformer config llama --full > mine.yaml
-    """
-
-    model: Positional[str]
-    """tokenformer or llama."""
-    full: bool = False
-    """Every key with its default, and not only the keys that a run needs."""
-
-    def __call__(self) -> None:
-        from tokenformer.run_config import starting_yaml
-
-        print(starting_yaml(self.model, self.full), end="")
-
-
-@dataclass(frozen=True)
-class Train(RunFile):
-    """Train, or go on where the run stopped.
-
-    Example: tokenformer train configs/tokenformer.yaml --set general.run=mine
-
-    Example: torchrun --nproc-per-node 8 -m tokenformer train configs/tokenformer.yaml --set parallelism.dp=8
-    """
-
-    def __call__(self) -> None:
-        _check_run(self.config, self.set)
-        from tokenformer.trainer.loop.launch import train_from_file
-
-        train_from_file(self.config, self.set)
 
 
 @dataclass(frozen=True)
