@@ -82,6 +82,7 @@ def measure(config: Path) -> dict:
 
     from tokenformer.freed_memory import keep_freed_memory
     from tokenformer.trainer.bridge.cpu_host import ensure_process_group
+    from tokenformer.trainer.loop.observers.growing import Growing
     from tokenformer.trainer.loop.trainer import TokenformerTrainer, write_run_files
     from tokenformer.trainer.run.prepared_run import PreparedRun
     from tokenformer.trainer.run.start import starting_point
@@ -89,7 +90,7 @@ def measure(config: Path) -> dict:
     keep_freed_memory()
     ensure_process_group()
     run = PreparedRun.from_file(config)
-    TokenformerTrainer._measure_end_of_stage = TokenformerTrainer.post_training = lambda *arguments: None
+    Growing._measure_end_of_stage = lambda *arguments: None
     step = Watched(DistributedTrainer.training_step)
     DistributedTrainer.training_step = lambda *arguments, **options: step(*arguments, **options)
     resident_peak()
@@ -97,7 +98,8 @@ def measure(config: Path) -> dict:
     start = starting_point(run)
     write_run_files(run, start.resolved_config)
     trainer = TokenformerTrainer(run, start)
-    trainer._grow_if_due = event = Watched(trainer._grow_if_due)
+    growing = next(observer for observer in trainer.observers if isinstance(observer, Growing))
+    growing.before_step = event = Watched(growing.before_step)
     trainer.save_checkpoint = save = Watched(trainer.save_checkpoint)
     trainer.fit()
     parameters = trainer.size.parameters

@@ -147,13 +147,14 @@ def measure_nanotron(config: Path) -> StepClock:
         "gradients", nanotron_trainer.sync_tied_weights_gradients
     )
     nanotron_trainer.clip_grad_norm = clock.timed("gradients", nanotron_trainer.clip_grad_norm)
-    log = TokenformerTrainer.train_step_logs
+    log, prepare = TokenformerTrainer.train_step_logs, TokenformerTrainer.pre_training
 
     def log_and_count(trainer, *arguments, **options):
         log(trainer, *arguments, **options)
         clock.step_ends()
 
     def watch_optimizer(trainer):
+        prepare(trainer)
         optimizer = trainer.optimizer
         optimizer.step = clock.timed("optimizer", optimizer.step)
         optimizer.zero_grad = clock.timed("optimizer", optimizer.zero_grad)
@@ -161,7 +162,6 @@ def measure_nanotron(config: Path) -> StepClock:
 
     TokenformerTrainer.train_step_logs = log_and_count
     TokenformerTrainer.pre_training = watch_optimizer
-    TokenformerTrainer.post_training = lambda trainer: None
     run = PreparedRun.from_file(config)
     train(run, starting_point(run))
     return clock

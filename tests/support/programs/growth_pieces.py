@@ -105,9 +105,9 @@ def main(folder: Path, runs: list, arguments: list[str]) -> int:
     bootstrap()
     from tests.support.training import doubled_layers  # noqa: F401 (registers itself)
     from tokenformer.cli import main
-    from tokenformer.trainer.loop import trainer as trainer_module
+    from tokenformer.trainer.loop.observers import growing
 
-    grow, rank = trainer_module.grow, os.environ.get("RANK", "0")
+    grow, rank = growing.grow, os.environ.get("RANK", "0")
 
     def watched_grow(trainer, *details):
         stage = len(trainer.event_steps) + 1
@@ -117,7 +117,7 @@ def main(folder: Path, runs: list, arguments: list[str]) -> int:
         grow(trainer, *details)
         torch.save(pieces_of(trainer), run / f"{stage}-after-{rank}.pt")
 
-    trainer_module.grow = watched_grow
+    growing.grow = watched_grow
     for port, settings in runs:
         os.environ["MASTER_PORT"] = str(port)
         status = main([*arguments, *(part for setting in settings for part in ("--set", setting))])

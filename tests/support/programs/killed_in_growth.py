@@ -13,18 +13,18 @@ bootstrap()
 from tokenformer.cli import main  # noqa: E402 (only after bootstrap)
 from tokenformer.trainer.growing import live as live_growth  # noqa: E402
 from tokenformer.trainer.growing.live_state import LiveState  # noqa: E402
-from tokenformer.trainer.loop import trainer as trainer_module  # noqa: E402
+from tokenformer.trainer.loop.observers.growing import Growing  # noqa: E402
 
 # Owner and name of the function in which a process dies, and in which of its calls.
 POINTS = {
-    "losses before": (trainer_module.TokenformerTrainer, "_measure_end_of_stage", 1),
+    "losses before": (Growing, "_measure_end_of_stage", 1),
     "taking": (LiveState, "_steps", 1),
     "building": (live_growth, "init_optimizer_and_grad_accumulator", 1),
     "gathering": (LiveState, "whole", 9),
     "filling": (live_growth.TrainingPlaces, "fill", 13),
     "schedule": (live_growth, "_go_on_with_schedule", 1),
-    "new rates": (trainer_module.TokenformerTrainer, "_slow_down_new_elements", 2),
-    "report": (trainer_module.TokenformerTrainer, "_report_event", 1),
+    "new rates": (Growing, "_slow_down_new_elements", 2),
+    "report": (Growing, "_report_event", 1),
 }
 
 

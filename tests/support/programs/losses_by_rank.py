@@ -13,18 +13,15 @@ from tokenformer.trainer import bootstrap
 
 bootstrap()
 from tokenformer.cli import main  # noqa: E402 (only after bootstrap)
-from tokenformer.trainer.loop.trainer import TokenformerTrainer  # noqa: E402
-
-post_training = TokenformerTrainer.post_training
+from tokenformer.trainer.loop.observers.growing import Growing  # noqa: E402
 
 
-def write_down(trainer):
-    post_training(trainer)
-    known = {"event_steps": trainer.event_steps, "losses": dataclasses.asdict(trainer.losses.history)}
+def write_down(growing, trainer):
+    known = {"event_steps": trainer.event_steps, "losses": dataclasses.asdict(growing.losses.history)}
     folder = Path(trainer.run.config.general.runs_folder)
     (folder / f"rank-{os.environ['RANK']}.json").write_text(json.dumps(known))
 
 
 if __name__ == "__main__":
-    TokenformerTrainer.post_training = write_down
+    Growing.close = write_down
     sys.exit(main(sys.argv[1:]))

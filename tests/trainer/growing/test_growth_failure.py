@@ -148,16 +148,16 @@ def bytes_held(trainer) -> int:
 def test_the_bytes_that_are_named_are_those_of_the_grown_model(live_trainer, mode, monkeypatch):
     with live_trainer(*SHORT, *MODES[mode]) as trainer:
         from tokenformer.trainer.growing.memory import bytes_needed
-        from tokenformer.trainer.loop import trainer as trainer_module
+        from tokenformer.trainer.loop.observers import growing
 
-        grow, found = trainer_module.grow, []
+        grow, found = growing.grow, []
 
         def watched_grow(trainer, transition, *details):
             found.append(bytes_needed(trainer, transition))
             grow(trainer, transition, *details)
             found.append(bytes_held(trainer))
 
-        monkeypatch.setattr(trainer_module, "grow", watched_grow)
+        monkeypatch.setattr(growing, "grow", watched_grow)
         trainer.fit()
     needed, held = found
     assert needed == held

@@ -82,10 +82,11 @@ def watched_run(live_trainer, settings) -> list[Event]:
     from tokenformer.trainer import bootstrap
 
     bootstrap()
-    from tokenformer.trainer.loop import trainer as trainer_module
+    from tokenformer.trainer.loop.observers import growing
+    from tokenformer.trainer.loop.trainer import TokenformerTrainer
 
     moments, weights_after = [], {}
-    grow = trainer_module.grow
+    grow = growing.grow
 
     def watched_grow(trainer, *arguments):
         before = standing(trainer)
@@ -100,8 +101,8 @@ def watched_run(live_trainer, settings) -> list[Event]:
         pytest.MonkeyPatch.context() as patch,
         live_trainer(*settings, "checkpoints.checkpoint_interval=16") as trainer,
     ):
-        patch.setattr(trainer_module, "grow", watched_grow)
-        patch.setattr(trainer_module.TokenformerTrainer, "post_train_step", note_weights)
+        patch.setattr(growing, "grow", watched_grow)
+        patch.setattr(TokenformerTrainer, "post_train_step", note_weights)
         trainer.fit()
     lines = growth_lines(trainer.run.config.run_folder)
     assert tuple(line["iteration_step"] for line in lines) == EVENTS

@@ -76,8 +76,10 @@ def test_two_processes_score_as_one(settings, pairs, alone, tiny_config, tmp_pat
 def test_log_probabilities_are_those_of_the_logits(pairs, live_trainer):
     with live_trainer(*pairs) as trainer:
         from tokenformer.evaluation.networks import LogitsFunction, log_probabilities
+        from tokenformer.trainer.loop.live_evaluation import LiveEvaluation
 
-        evaluation, model = trainer.evaluation, trainer.unwrapped_model
+        evaluation = LiveEvaluation(trainer.run.scoring, None, trainer.parallel_context)
+        model = trainer.unwrapped_model
         values = np.zeros(evaluation.plan.size)
         evaluation._answer(model, evaluation._share(model), values)
 

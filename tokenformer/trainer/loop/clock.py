@@ -1,0 +1,26 @@
+"""How long a run has trained."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+class TrainingClock:
+    """Counts the seconds of steps and of growth, of all processes that continued the run one after the other.
+
+    Measurements, checkpoints and the time between two processes do not count: a run that measures more often takes no
+    longer by this clock.
+    """
+
+    seconds: float = 0.0
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Counts while the context lasts, until the device has done what it was given."""
+        started = time.monotonic()
+        yield
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        self.seconds += time.monotonic() - started

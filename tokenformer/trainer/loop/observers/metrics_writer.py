@@ -1,0 +1,23 @@
+"""Writes the lines of metrics into the run's folder."""
+
+from tokenformer.run_folder.metrics import MetricsFile
+from tokenformer.trainer.loop.observers.observer import Observer
+
+
+class MetricsWriter(Observer):
+    """Appends every line to the metrics file, which it first cuts back to the checkpoint that the run goes on after."""
+
+    file: MetricsFile | None = None
+
+    def before_training(self, trainer):
+        if trainer.is_writer:
+            step = trainer.start_iteration_step if trainer.start.checkpoint else -1
+            self.file = MetricsFile(trainer.run.config.run_folder, step)
+            trainer.clock.seconds = self.file.elapsed_seconds
+
+    def log(self, trainer, line):
+        self.file.write(line)
+
+    def close(self, trainer):
+        if self.file is not None:
+            self.file.close()
