@@ -1,6 +1,7 @@
 """metrics.jsonl: whole lines in, and a resumed run cuts off what it will do again."""
 
 import json
+import math
 
 import pytest
 
@@ -51,3 +52,23 @@ def test_a_line_is_on_disk_as_soon_as_it_is_written(tmp_path):
 
 def test_a_run_without_metrics_has_none(tmp_path):
     assert read_metrics(tmp_path / "metrics.jsonl") == []
+
+
+@pytest.mark.parametrize("damage", [b"{", b"\x00\xff", b"[1]", b'{"lm_loss": 1.0}', b'{"iteration_step": "2"}', b"NaN"])
+def test_an_unreadable_line_in_the_middle_costs_no_other(tmp_path, damage):
+    lines = [json.dumps(line).encode() for line in LINES]
+    lines.insert(2, damage)
+    (tmp_path / "metrics.jsonl").write_bytes(b"\n".join(lines) + b"\n")
+    MetricsFile(tmp_path, 3).close()
+    assert read_metrics(tmp_path / "metrics.jsonl") == LINES
+    assert (tmp_path / "metrics.jsonl").read_bytes().split(b"\n")[2] == damage
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_number_that_is_not_finite_is_null(tmp_path, value):
+    file = MetricsFile(tmp_path, -1)
+    file.write({"iteration_step": 1, "lm_loss": value, "grad_norm": 1.0})
+    file.close()
+    text = (tmp_path / "metrics.jsonl").read_text()
+    line = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert line == {"iteration_step": 1, "lm_loss": None, "grad_norm": 1.0}

@@ -24,6 +24,7 @@ from tokenformer.conversion.training_facts import TrainingFacts
 from tokenformer.conversion.verification import check_transformers, verify
 from tokenformer.files import folder_built_beside, refuse_to_replace, write_atomically
 from tokenformer.model.flops import model_size
+from tokenformer.run_folder.names import CHECKPOINTS
 from tokenformer.trainer.checkpoint.records import latest_checkpoint
 from tokenformer.trainer.checkpoint.stored import StoredCheckpoint
 
@@ -49,7 +50,7 @@ def export_checkpoint(source: Path, output: Path, tokenizer: Path | None = None,
     refuse_to_replace(output)
     if is_verified:
         check_transformers()
-    facts = TrainingFacts.of(StoredCheckpoint(latest_checkpoint(source / "checkpoints") or source))
+    facts = TrainingFacts.of(StoredCheckpoint(latest_checkpoint(source / CHECKPOINTS) or source))
     tokenizer = tokenizer or facts.tokenizer()
     with folder_built_beside(output) as folder:
         line = write_export(facts, folder, output.name, tokenizer, is_verified)

@@ -6,8 +6,10 @@ from typing import Any
 
 from tokenformer.data.corpus import PreparedCorpus
 from tokenformer.errors import UserError
+from tokenformer.run_folder import keys
+from tokenformer.run_folder.names import CHECKPOINTS, CURRICULUM
 from tokenformer.run_folder.record import HeldOut, RunRecord
-from tokenformer.trainer.checkpoint.records import CURRICULUM, read_curriculum
+from tokenformer.trainer.checkpoint.records import read_curriculum
 from tokenformer.trainer.checkpoint.stored import StoredCheckpoint
 
 
@@ -41,11 +43,11 @@ class TrainingFacts:
             run=run,
             corpus=_corpus_of(run),
             words=words_seen(stored.folder, run),
-            tokens=line.get("consumed_tokens"),
-            training_flops=line.get("training_flops"),
-            loss=line.get("lm_loss"),
+            tokens=line.get(keys.TOKENS),
+            training_flops=line.get(keys.FLOPS),
+            loss=line.get(keys.LOSS),
             held_out=HeldOut.from_line(validation) if validation else None,
-            held_out_step=validation["iteration_step"] if validation else None,
+            held_out_step=validation[keys.STEP] if validation else None,
         )
 
     @property
@@ -70,7 +72,7 @@ class TrainingFacts:
 def _run_of(checkpoint: Path) -> RunRecord | None:
     """The run that wrote RUN/checkpoints/STEP."""
     folder = checkpoint.resolve().parent
-    if folder.name != "checkpoints":
+    if folder.name != CHECKPOINTS:
         return None
     try:
         return RunRecord.open(folder.parent)
@@ -86,7 +88,7 @@ def corpus_folder(run: RunRecord) -> Path:
 def checkpoints_folder(run: RunRecord) -> Path:
     """Where the run's resolved config says that its checkpoints are: RUN/checkpoints, or another path."""
     path = run.config["checkpoints"]["checkpoints_path"]
-    return run.folder / "checkpoints" if path is None else Path(path)
+    return run.folder / CHECKPOINTS if path is None else Path(path)
 
 
 def _corpus_of(run: RunRecord | None) -> PreparedCorpus | None:
@@ -99,8 +101,8 @@ def _lines(run: RunRecord | None, step: int) -> tuple[dict[str, Any], dict[str, 
     """The line of a step, and the last one up to it that has a held-out loss."""
     if run is None:
         return {}, None
-    of_step = [line for line in run.steps if line["iteration_step"] == step]
-    validations = [line for line in run.validations if line["iteration_step"] <= step]
+    of_step = [line for line in run.steps if line[keys.STEP] == step]
+    validations = [line for line in run.validations if line[keys.STEP] <= step]
     return (of_step[-1] if of_step else {}), (validations[-1] if validations else None)
 
 
@@ -109,5 +111,5 @@ def words_seen(checkpoint: Path, run: RunRecord | None) -> float | None:
     recorded = read_curriculum(checkpoint).words if (checkpoint / CURRICULUM).exists() else None
     if recorded is not None or run is None:
         return recorded
-    by_step = {line["iteration_step"]: line.get("consumed_words") for line in run.steps}
+    by_step = {line[keys.STEP]: line.get(keys.WORDS) for line in run.steps}
     return by_step.get(int(checkpoint.name)) if checkpoint.name.isdigit() else None

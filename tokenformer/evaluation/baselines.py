@@ -11,8 +11,7 @@ from tokenformer.errors import UserError
 from tokenformer.evaluation.held_out import HeldOutLevel, held_out_levels, summarise
 from tokenformer.evaluation.ngram_baseline import BASELINE_ORDERS, KneserNeyModel
 from tokenformer.files import write_atomically
-
-BASELINES = "baselines.json"
+from tokenformer.run_folder.names import BASELINES, CONFIG
 
 
 def training_stream(corpus: PreparedCorpus) -> np.ndarray:
@@ -38,9 +37,9 @@ def ensure_baselines(run_folder: Path) -> None:
     Raises:
         UserError: the folder is no run, or its corpus is gone.
     """
-    if not (run_folder / "config.yaml").exists():
-        raise UserError(f"{run_folder} is no run's folder: it has no config.yaml; give the folder under runs/")
-    config = load_config(run_folder / "config.yaml")
+    if not (run_folder / CONFIG).exists():
+        raise UserError(f"{run_folder} is no run's folder: it has no {CONFIG}; give the folder under runs/")
+    config = load_config(run_folder / CONFIG)
     corpus = PreparedCorpus.open(config.corpus_folder)
     key = {"corpus": corpus.fingerprint, "levels": config.validation.levels}
     path = run_folder / BASELINES

@@ -8,6 +8,7 @@ import numpy as np
 
 from tokenformer.data.corpus import PreparedCorpus
 from tokenformer.errors import UserError
+from tokenformer.run_folder import keys
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,6 @@ def summarise(nats: dict[str, float], levels: list[HeldOutLevel]) -> dict[str, f
     )
     metrics = {}
     for suffix, loss, tokens, size in rows:
-        metrics[f"val/loss{suffix}"] = loss / tokens
-        metrics[f"val/bits_per_byte{suffix}"] = loss / math.log(2) / size
+        metrics[f"{keys.HELD_OUT_LOSS}{suffix}"] = loss / tokens
+        metrics[f"{keys.BITS_PER_BYTE}{suffix}"] = loss / math.log(2) / size
     return metrics

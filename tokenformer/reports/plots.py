@@ -15,6 +15,7 @@ import numpy as np
 
 from tokenformer.console import short_number
 from tokenformer.errors import MissingExtraError
+from tokenformer.run_folder import keys
 from tokenformer.run_folder.record import Line, RunRecord
 
 if TYPE_CHECKING:
@@ -103,15 +104,15 @@ def _style(theme: Theme) -> dict[str, Any]:
 
 
 def _draw(figure: Figure, record: RunRecord, theme: Theme) -> None:
-    words = Abscissa("consumed_words", "words seen")
-    flops = _in_powers_of_ten("training_flops", "training FLOPs since the start", record)
+    words = Abscissa(keys.WORDS, "words seen")
+    flops = _in_powers_of_ten(keys.FLOPS, "training FLOPs since the start", record)
     (loss_by_words, loss_by_flops), (complexity, size) = figure.subplots(2, 2, sharex="col", height_ratios=(2.4, 1))
     loss_by_flops.sharey(loss_by_words)
 
     _draw_losses(loss_by_words, record, words, theme)
     _draw_losses(loss_by_flops, record, flops, theme)
-    _draw_steps(complexity, record, words, "curriculum/complexity", theme.complexity)
-    _draw_steps(size, record, flops, "growth/parameters", theme.size)
+    _draw_steps(complexity, record, words, keys.COMPLEXITY, theme.complexity)
+    _draw_steps(size, record, flops, keys.PARAMETERS, theme.size)
     size.set_ylim(bottom=0)
     lowest, highest = _loss_limits(record)
     loss_by_words.set_ylim(lowest, highest)
@@ -135,10 +136,10 @@ def _loss_limits(record: RunRecord) -> tuple[float, float]:
     The loss falls so far in the first steps that it would squeeze all that follows into the lowest quarter.
     """
     start = len(record.steps) // 10
-    first_step = record.steps[start]["iteration_step"]
-    validations = [line for line in record.validations if line["iteration_step"] >= first_step]
+    first_step = record.steps[start][keys.STEP]
+    validations = [line for line in record.validations if line[keys.STEP] >= first_step]
     baselines = [baseline.loss for baseline in record.baselines.values() if baseline.loss is not None]
-    losses = np.concatenate((_training_loss(record)[start:], _column(validations, "val/loss"), baselines))
+    losses = np.concatenate((_training_loss(record)[start:], _column(validations, keys.HELD_OUT_LOSS), baselines))
     losses = losses[np.isfinite(losses)]
     if not losses.size:
         return 0.0, 1.0
@@ -153,7 +154,7 @@ def _caption(record: RunRecord, highest: float) -> str:
     second_line = []
     if record.growth_events:
         second_line.append("Dotted lines: the model grew, to the number of parameters that stands above.")
-    losses = np.append(_training_loss(record), _column(record.validations, "val/loss"))
+    losses = np.append(_training_loss(record), _column(record.validations, keys.HELD_OUT_LOSS))
     if (losses > highest).any():
         second_line.append(f"The first steps, with losses above {highest:.1f}, are cut off.")
     return "\n".join(filter(None, [first_line, "  ·  ".join(second_line)]))
@@ -195,7 +196,7 @@ def smoothed(values: np.ndarray) -> np.ndarray:
 
 
 def _training_loss(record: RunRecord) -> np.ndarray:
-    return smoothed(_column(record.steps, "lm_loss"))
+    return smoothed(_column(record.steps, keys.LOSS))
 
 
 def _draw_losses(axes: Axes, record: RunRecord, abscissa: Abscissa, theme: Theme) -> None:
@@ -205,7 +206,7 @@ def _draw_losses(axes: Axes, record: RunRecord, abscissa: Abscissa, theme: Theme
             axes.axhline(baseline.loss, color=theme.baseline, linestyle=(0, (5, 3)), linewidth=1.1)
     steps = _column(record.steps, abscissa.key) / abscissa.unit
     _line(axes, steps, _training_loss(record), theme.training, linewidth=1.3)
-    held_out = _column(record.validations, "val/loss")
+    held_out = _column(record.validations, keys.HELD_OUT_LOSS)
     positions = _column(record.validations, abscissa.key) / abscissa.unit
     _line(axes, positions, held_out, theme.held_out, marker="o", markersize=3.5)
 
@@ -229,7 +230,7 @@ def _label_losses(axes: Axes, record: RunRecord, theme: Theme) -> None:
     """Names the lines at the right of the axes, each with its last value, at its height or as near as there is room."""
     labels = [("training", _training_loss(record)[-1], theme.training)]
     if record.validations:
-        labels.append(("held-out", _column(record.validations, "val/loss")[-1], theme.held_out))
+        labels.append(("held-out", _column(record.validations, keys.HELD_OUT_LOSS)[-1], theme.held_out))
     labels.extend((name, baseline.loss, theme.baseline) for name, baseline in record.baselines.items())
     labels = sorted(
         (label for label in labels if label[1] is not None and np.isfinite(label[1])), key=lambda label: label[1]

@@ -16,10 +16,8 @@ from tokenformer.reports.tables import (
     to_text,
     verdict,
 )
+from tokenformer.run_folder.names import PAGE, PICTURE
 from tokenformer.run_folder.record import RunRecord
-
-PICTURE_FILE = "loss.png"
-PAGE_FILE = "report.html"
 
 
 def write_report(run_folder: Path, width: int | None = None) -> str:
@@ -33,8 +31,8 @@ def write_report(run_folder: Path, width: int | None = None) -> str:
     """
     record = RunRecord.open(run_folder)
     light, dark = loss_picture(record, LIGHT), loss_picture(record, DARK)
-    write_atomically(record.folder / PICTURE_FILE, light)
-    write_atomically(record.folder / PAGE_FILE, page(record, light, dark))
+    write_atomically(record.folder / PICTURE, light)
+    write_atomically(record.folder / PAGE, page(record, light, dark))
     return report_text(record, width)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tokenformer.console import short_number, side_by_side
+from tokenformer.run_folder import keys
 from tokenformer.run_folder.record import GrowthEvent, HeldOut, Line, RunRecord
 
 MISSING = "–"
@@ -167,7 +168,7 @@ def reading_sentences(record: RunRecord) -> list[str]:
     reading = record.reading
     if reading is None:
         return []
-    seen = record.steps[-1].get("consumed_words")
+    seen = record.steps[-1].get(keys.WORDS)
     return [
         f"Words are those between whitespace, repeats counted: {count(seen)} seen so far of {count(reading['words'])} "
         f"that the whole run reads, {count(reading['unique_words'])} unique words in {count(reading['documents'])} "

@@ -1,42 +1,71 @@
 """The metrics of a run: one JSON object a line."""
 
 import json
+import math
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tokenformer.files import write_atomically
+from tokenformer.run_folder import keys
+from tokenformer.run_folder.names import METRICS
 
-METRICS = "metrics.jsonl"
+Line = dict[str, Any]
 
 
-def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """All whole lines; a half-written last one, which a killed process leaves, is left out."""
+@dataclass(frozen=True)
+class StoredLine:
+    """A line of the file.
+
+    Args:
+        text: as it stands there, without the line break.
+        content: the object, or None for a line that is not a JSON object with a step.
+    """
+
+    text: bytes
+    content: Line | None
+
+
+def stored_lines(path: Path) -> list[StoredLine]:
+    """Every line of a metrics file but empty ones; none if there is no file."""
     if not path.exists():
         return []
-    lines = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            lines.append(json.loads(line))
-        except ValueError:
-            break
-    return lines
+    return [StoredLine(text, _parsed(text)) for text in path.read_bytes().split(b"\n") if text.strip()]
+
+
+def _parsed(text: bytes) -> Line | None:
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) and type(content.get(keys.STEP)) is int else None
+
+
+def read_metrics(path: Path) -> list[Line]:
+    """The lines that can be read, such as not the half of one that a killed process leaves at the end."""
+    return [line.content for line in stored_lines(path) if line.content is not None]
 
 
 class MetricsFile:
-    """Appends lines; when a run resumes after step `step`, first drops what was written beyond it."""
+    """Appends lines; when a run resumes after step `step`, first drops what was written beyond it.
+
+    A line in the middle that cannot be read stays where it is.
+    """
 
     def __init__(self, folder: Path, step: int):
         self.path = folder / METRICS
-        kept = [
-            line for line in read_metrics(self.path) if line["iteration_step"] <= step and not _is_later(line, step)
-        ]
-        write_atomically(self.path, "".join(json.dumps(line) + "\n" for line in kept))
-        self.elapsed_seconds = max((line.get("elapsed_seconds", 0.0) for line in kept), default=0.0)
+        kept = [line for line in stored_lines(self.path) if line.content is None or _belongs_to(line.content, step)]
+        while kept and kept[-1].content is None:
+            kept.pop()
+        write_atomically(self.path, b"".join(line.text + b"\n" for line in kept))
+        seconds = (line.content.get(keys.SECONDS) for line in kept if line.content is not None)
+        self.elapsed_seconds = max((value for value in seconds if isinstance(value, int | float)), default=0.0)
         self._file = open(self.path, "a", encoding="utf-8")  # noqa: SIM115 (closed by close)
 
-    def write(self, line: dict[str, Any]) -> None:
-        self._file.write(json.dumps(line) + "\n")
+    def write(self, line: Line) -> None:
+        """Appends a line. A number that is not finite becomes null, since JSON has none."""
+        self._file.write(json.dumps(_finite(line), allow_nan=False) + "\n")
         self._file.flush()
 
     def close(self) -> None:
@@ -45,7 +74,16 @@ class MetricsFile:
         self._file.close()
 
 
-def _is_later(line: dict[str, Any], step: int) -> bool:
-    """Growth after step k is done when step k + 1 begins, so its lines come after the checkpoint of step k."""
-    belongs_to_growth = "growth/event" in line or "growth/stage_ends" in line
-    return line["iteration_step"] > step or (belongs_to_growth and line["iteration_step"] == step)
+def _finite(line: Line) -> Line:
+    return {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in line.items()
+    }
+
+
+def _belongs_to(line: Line, step: int) -> bool:
+    """Whether a run that stands after `step` has written the line.
+
+    Growth after step k is done when step k + 1 begins, so its lines come after the checkpoint of step k.
+    """
+    is_of_growth = keys.EVENT in line or keys.STAGE_ENDS in line
+    return line[keys.STEP] < step or (line[keys.STEP] == step and not is_of_growth)

@@ -7,7 +7,8 @@ A run's folder holds `config.yaml` (the resolved configuration), `metrics.jsonl`
 A line of `metrics.jsonl` has an `iteration_step` and is one of four kinds. A *step* is numbered from 1 and has
 `consumed_tokens` and, where the writing process knows it, `lm_loss`. A *growth event* has `growth/event`. A
 *validation* has `val/loss`; most stand in the line of a step, but the one before the first step and those before growth
-(with `growth/stage_ends`) are lines of their own. A live *evaluation* is a line with `eval/` keys.
+(with `growth/stage_ends`) are lines of their own. A live *evaluation* is a line with `eval/` keys. A number that was not
+finite is null.
 Losses are in nats per token; `training_flops`, `consumed_tokens` and `consumed_words` are totals since the start of
 the run.
 """
@@ -24,16 +25,9 @@ from typing import Any
 import yaml
 
 from tokenformer.errors import UserError
-
-CONFIG_FILE = "config.yaml"
-METRICS_FILE = "metrics.jsonl"
-STAGES_FILE = "stages.json"
-READING_FILE = "reading.json"
-BASELINES_FILE = "baselines.json"
-
-PROGRESS_KEYS = ("consumed_words", "consumed_tokens", "training_flops")
-
-Line = dict[str, Any]
+from tokenformer.run_folder import keys
+from tokenformer.run_folder.metrics import Line, stored_lines
+from tokenformer.run_folder.names import BASELINES, CONFIG, METRICS, READING, STAGES
 
 
 @dataclass(frozen=True)
@@ -51,14 +45,19 @@ class HeldOut:
     def from_line(cls, line: Line) -> HeldOut:
         levels = dict.fromkeys(
             key.removeprefix(prefix)
-            for prefix in ("val/loss/", "val/bits_per_byte/")
+            for prefix in (f"{keys.HELD_OUT_LOSS}/", f"{keys.BITS_PER_BYTE}/")
             for key in line
             if key.startswith(prefix)
         )
         return cls(
-            line.get("val/loss"),
-            line.get("val/bits_per_byte"),
-            {level: (line.get(f"val/loss/{level}"), line.get(f"val/bits_per_byte/{level}")) for level in levels},
+            line.get(keys.HELD_OUT_LOSS),
+            line.get(keys.BITS_PER_BYTE),
+            {
+                level: tuple(
+                    line.get(keys.of_part(key, level)) for key in (keys.HELD_OUT_LOSS_OF, keys.BITS_PER_BYTE_OF)
+                )
+                for level in levels
+            },
         )
 
 
@@ -72,27 +71,27 @@ class GrowthEvent:
 
     @property
     def operator(self) -> str | None:
-        return self.line.get("growth/operator")
+        return self.line.get(keys.OPERATOR)
 
     @property
     def reason(self) -> str | None:
-        return self.line.get("growth/reason")
+        return self.line.get(keys.REASON)
 
     @property
     def loss_before(self) -> float | None:
-        return self.line.get("growth/loss_before")
+        return self.line.get(keys.LOSS_BEFORE)
 
     @property
     def loss_after(self) -> float | None:
-        return self.line.get("growth/loss_after")
+        return self.line.get(keys.LOSS_AFTER)
 
     @property
     def parameters_before(self) -> int | None:
-        return self.line.get("growth/parameters_before")
+        return self.line.get(keys.PARAMETERS_BEFORE)
 
     @property
     def parameters(self) -> int | None:
-        return self.line.get("growth/parameters")
+        return self.line.get(keys.PARAMETERS)
 
 
 @dataclass(frozen=True)
@@ -124,7 +123,7 @@ class RunRecord:
     """A run's folder, read. Open one with `RunRecord.open`.
 
     `lines` are the lines of `metrics.jsonl` that count, in order, unknown keys kept; lines that are not steps are
-    given the `PROGRESS_KEYS` of the step before them, 0 before the first step. `baselines` maps a name (`unigram`, …)
+    given the `keys.PROGRESS` of the step before them, 0 before the first step. `baselines` maps a name (`unigram`, …)
     to its held-out loss. `planned_stages` is `stages.json` as it stands, None without one, and so is `reading`.
     `notes` says in plain words what was left out.
     """
@@ -147,28 +146,28 @@ class RunRecord:
         `folder` is not a run's folder, has no training step yet, or holds a file that cannot be read.
         """
         folder = Path(folder)
-        for name in (CONFIG_FILE, METRICS_FILE):
+        for name in (CONFIG, METRICS):
             if not (folder / name).is_file():
                 raise UserError(
                     f"{folder} is not the folder of a run: it has no {name}. "
                     "Give the folder that `tokenformer train` wrote, such as runs/NAME."
                 )
         notes: list[str] = []
-        lines = _drop_repeated_steps(_read_lines(folder / METRICS_FILE, notes), notes)
+        lines = _drop_repeated_steps(_read_lines(folder / METRICS, notes), notes)
         if not any(map(_is_step, lines)):
             raise UserError(
-                f"{folder / METRICS_FILE} has no training step yet: "
+                f"{folder / METRICS} has no training step yet: "
                 "wait until the run has logged one, or start it with `tokenformer train`."
             )
-        config_text = (folder / CONFIG_FILE).read_text(encoding="utf-8")
+        config_text = (folder / CONFIG).read_text(encoding="utf-8")
         return cls(
             folder=folder,
-            config=_parse_config(config_text, folder / CONFIG_FILE),
+            config=_parse_config(config_text, folder / CONFIG),
             config_text=config_text,
             lines=_with_progress(lines),
-            planned_stages=_read_json(folder / STAGES_FILE),
-            reading=_read_json(folder / READING_FILE),
-            baselines=_read_baselines(folder / BASELINES_FILE),
+            planned_stages=_read_json(folder / STAGES),
+            reading=_read_json(folder / READING),
+            baselines=_read_baselines(folder / BASELINES),
             notes=notes,
         )
 
@@ -184,7 +183,7 @@ class RunRecord:
     @cached_property
     def validations(self) -> list[Line]:
         """The lines with a held-out loss, those of steps among them."""
-        return [line for line in self.lines if "val/loss" in line]
+        return [line for line in self.lines if line.get(keys.HELD_OUT_LOSS) is not None]
 
     @cached_property
     def evaluations(self) -> list[Line]:
@@ -193,9 +192,7 @@ class RunRecord:
 
     @cached_property
     def growth_events(self) -> list[GrowthEvent]:
-        return [
-            GrowthEvent(line["growth/event"], line["iteration_step"], line) for line in self.lines if _is_growth(line)
-        ]
+        return [GrowthEvent(line[keys.EVENT], line[keys.STEP], line) for line in self.lines if _is_growth(line)]
 
     @cached_property
     def stages(self) -> list[Stage]:
@@ -223,55 +220,48 @@ class RunRecord:
 
 
 def _is_step(line: Line) -> bool:
-    is_other = _is_growth(line) or "growth/stage_ends" in line or _is_evaluation(line)
-    return not is_other and line["iteration_step"] > 0 and ("lm_loss" in line or "consumed_tokens" in line)
+    is_other = _is_growth(line) or keys.STAGE_ENDS in line or _is_evaluation(line)
+    return not is_other and line[keys.STEP] > 0 and (keys.LOSS in line or keys.TOKENS in line)
 
 
 def _is_evaluation(line: Line) -> bool:
-    return any(key.startswith("eval/") for key in line)
+    return any(key.startswith(keys.EVALUATION) for key in line)
 
 
 def _is_growth(line: Line) -> bool:
-    return "growth/event" in line
+    return keys.EVENT in line
 
 
 def _stage(number: int, lines: list[Line], parameters: int | None) -> Stage:
     last = lines[-1]
-    sizes = [line["growth/parameters"] for line in lines if "growth/parameters" in line]
-    validations = [line for line in lines if "val/loss" in line]
+    sizes = [line[keys.PARAMETERS] for line in lines if keys.PARAMETERS in line]
+    validations = [line for line in lines if line.get(keys.HELD_OUT_LOSS) is not None]
     steps = [line for line in lines if _is_step(line)]
-    speeds = [line["tokens_per_sec"] for line in steps if line.get("tokens_per_sec") is not None]
+    speeds = [line[keys.TOKENS_PER_SECOND] for line in steps if line.get(keys.TOKENS_PER_SECOND) is not None]
     last_step = steps[-1] if steps else {}
     return Stage(
         number=number,
         parameters=sizes[-1] if sizes else parameters,
-        last_step=last["iteration_step"],
-        words=last.get("consumed_words"),
-        tokens=last.get("consumed_tokens"),
-        training_flops=last.get("training_flops"),
+        last_step=last[keys.STEP],
+        words=last.get(keys.WORDS),
+        tokens=last.get(keys.TOKENS),
+        training_flops=last.get(keys.FLOPS),
         held_out=HeldOut.from_line(validations[-1]) if validations else None,
-        held_out_step=validations[-1]["iteration_step"] if validations else None,
-        learning_rate=last_step.get("lr"),
-        gradient_norm=last_step.get("grad_norm"),
+        held_out_step=validations[-1][keys.STEP] if validations else None,
+        learning_rate=last_step.get(keys.LEARNING_RATE),
+        gradient_norm=last_step.get(keys.GRADIENT_NORM),
         tokens_per_second=median(speeds) if speeds else None,
-        seconds=last_step.get("elapsed_seconds"),
+        seconds=last_step.get(keys.SECONDS),
     )
 
 
 def _read_lines(path: Path, notes: list[str]) -> list[Line]:
-    lines = []
-    texts = path.read_text(encoding="utf-8", errors="replace").rstrip().split("\n")
-    for number, text in enumerate(texts, start=1):
-        try:
-            line = json.loads(text)
-        except json.JSONDecodeError:
-            line = None
-        if isinstance(line, dict) and isinstance(line.get("iteration_step"), int):
-            lines.append(line)
-        elif text.strip():
-            which = "the last line" if number == len(texts) else f"line {number}"
+    stored = stored_lines(path)
+    for number, line in enumerate(stored, start=1):
+        if line.content is None:
+            which = "the last line" if number == len(stored) else f"line {number}"
             notes.append(f"{path.name}: {which} is incomplete and was left out; was the run stopped while writing it?")
-    return lines
+    return [line.content for line in stored if line.content is not None]
 
 
 def _drop_repeated_steps(lines: list[Line], notes: list[str]) -> list[Line]:
@@ -282,7 +272,7 @@ def _drop_repeated_steps(lines: list[Line], notes: list[str]) -> list[Line]:
         kept.append(line)
     if len(kept) < len(lines):
         notes.append(
-            f"{METRICS_FILE}: the run was resumed from an earlier checkpoint; {len(lines) - len(kept)} lines that it "
+            f"{METRICS}: the run was resumed from an earlier checkpoint; {len(lines) - len(kept)} lines that it "
             "had logged before and then logged anew were left out."
         )
     return kept
@@ -293,23 +283,22 @@ def _first_superseded(kept: list[Line], line: Line) -> int:
     first = len(kept)
     for index in reversed(range(len(kept))):
         earlier = kept[index]
-        if earlier["iteration_step"] < line["iteration_step"]:
+        if earlier[keys.STEP] < line[keys.STEP]:
             break
-        is_later = earlier["iteration_step"] > line["iteration_step"]
-        is_same_step = _is_step(earlier) and _is_step(line)
-        is_same_growth = _is_growth(line) and earlier.get("growth/event") == line["growth/event"]
-        is_same_evaluation = _is_evaluation(earlier) and _is_evaluation(line)
-        if is_later or is_same_step or is_same_growth or is_same_evaluation:
+        is_later = earlier[keys.STEP] > line[keys.STEP]
+        is_same_step = any(is_kind(earlier) and is_kind(line) for is_kind in (_is_step, _is_evaluation))
+        is_same_growth = _is_growth(line) and earlier.get(keys.EVENT) == line[keys.EVENT]
+        if is_later or is_same_step or is_same_growth:
             first = index
     return first
 
 
 def _with_progress(lines: list[Line]) -> list[Line]:
-    progress = dict.fromkeys(PROGRESS_KEYS, 0)
+    progress = dict.fromkeys(keys.PROGRESS, 0)
     complete = []
     for line in lines:
         if _is_step(line):
-            progress = {key: line.get(key) for key in PROGRESS_KEYS}
+            progress = {key: line.get(key) for key in keys.PROGRESS}
         complete.append(progress | line)
     return complete
 
@@ -340,7 +329,7 @@ def _read_baselines(path: Path) -> dict[str, HeldOut]:
     return {
         name: HeldOut.from_line(values)
         for name, values in baselines.items()
-        if isinstance(values, dict) and "val/loss" in values
+        if isinstance(values, dict) and keys.HELD_OUT_LOSS in values
     }
 
 

@@ -14,8 +14,9 @@ from tokenformer.evaluation.huggingface_network import HuggingFaceNetwork
 from tokenformer.evaluation.networks import LogitsFunction, TokenNetwork
 from tokenformer.evaluation.requests import TextEncoder
 from tokenformer.evaluation.runners.options import ModelSource
+from tokenformer.run_folder.names import MODEL_CONFIG
 from tokenformer.trainer.checkpoint.loaded_model import loaded_model, tokenizer_of
-from tokenformer.trainer.checkpoint.stored import MODEL_CONFIG, StoredCheckpoint
+from tokenformer.trainer.checkpoint.stored import StoredCheckpoint
 
 OUR_MODEL_TYPE = "tokenformer"
 """The `model_type` in the config.json of an export."""

@@ -11,6 +11,7 @@ from tokenformer.data.corpus import TOKENIZER_FOLDER
 from tokenformer.data.tokenizer import Tokenizer, load_tokenizer
 from tokenformer.devices import choose_device, use_device
 from tokenformer.errors import UserError
+from tokenformer.run_folder.names import CONFIG
 from tokenformer.trainer.checkpoint.stored import StoredCheckpoint
 from tokenformer.trainer.checkpoint.written import built_model, one_process
 
@@ -52,7 +53,7 @@ def tokenizer_of(stored: StoredCheckpoint, folder: Path | None) -> Tokenizer:
 
 def tokenizer_of_run(checkpoint: Path) -> Path:
     """Folder of the tokenizer, by the config in the run's folder; raises as `tokenizer_of`."""
-    config = checkpoint.resolve().parent.parent / "config.yaml"
+    config = checkpoint.resolve().parent.parent / CONFIG
     if not config.is_file():
         raise UserError(
             f"{checkpoint} lies in no run's folder, so its tokenizer is not known; give the tokenizer's folder"

@@ -15,12 +15,7 @@ from tokenformer.config.building import build
 from tokenformer.errors import UserError
 from tokenformer.files import write_atomically
 from tokenformer.growth.triggers import LossHistory
-
-LATEST = "latest.txt"
-GROWTH = "growth.json"
-CURRICULUM = "curriculum.json"
-LOSSES = "losses.json"
-PARTIAL = ".partial"
+from tokenformer.run_folder.names import CURRICULUM, GROWTH, LATEST, LOSSES, PARTIAL
 
 
 @dataclass

@@ -13,13 +13,12 @@ from tokenformer.config.sections import marked_model_type
 from tokenformer.errors import UserError
 from tokenformer.growth.parameter_state import ParameterState
 from tokenformer.model.flops import model_size
+from tokenformer.run_folder.names import CHECKPOINTS, GROWTH, LATEST, METADATA, MODEL_CONFIG
 from tokenformer.trainer.bridge.model_config import model_config_from
-from tokenformer.trainer.checkpoint.records import GROWTH, LATEST, GrowthRecord, read_growth
+from tokenformer.trainer.checkpoint.records import GrowthRecord, read_growth
 from tokenformer.trainer.checkpoint.stored_optimizer import StoredOptimizer
 from tokenformer.trainer.checkpoint.stored_weights import StoredWeights
 
-MODEL_CONFIG = "model_config.json"
-METADATA = "checkpoint_metadata.json"
 SCHEDULE = Path("lr_scheduler") / "lr_scheduler.pt"
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
@@ -161,7 +160,7 @@ class StoredCheckpoint(Mapping[str, ParameterState]):
 
 def _hint(folder: Path) -> str:
     """Which checkpoint the user may have meant."""
-    for checkpoints in (folder, folder / "checkpoints"):
+    for checkpoints in (folder, folder / CHECKPOINTS):
         try:
             return f"; give one of its steps, such as {checkpoints / (checkpoints / LATEST).read_text().strip()}"
         except OSError:

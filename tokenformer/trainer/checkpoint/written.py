@@ -15,10 +15,11 @@ from tokenformer.devices import default_device, process_count
 from tokenformer.errors import UserError
 from tokenformer.files import folder_built_beside, refuse_to_replace, write_atomically
 from tokenformer.growth.parameter_state import ParameterState
+from tokenformer.run_folder.names import CONFIG, CURRICULUM, GROWTH, MODEL_CONFIG
 from tokenformer.trainer.bridge.bootstrap import bootstrap
 from tokenformer.trainer.bridge.cpu_host import ensure_process_group
-from tokenformer.trainer.checkpoint.records import CURRICULUM, GROWTH, GrowthRecord
-from tokenformer.trainer.checkpoint.stored import MODEL_CONFIG, SCHEDULE, StoredCheckpoint
+from tokenformer.trainer.checkpoint.records import GrowthRecord
+from tokenformer.trainer.checkpoint.stored import SCHEDULE, StoredCheckpoint
 
 
 @contextmanager
@@ -109,7 +110,7 @@ def _write_state(folder: Path, config, parameters: Mapping[str, ParameterState],
     save_weights(model, context, folder)
     if optimizer is not None:
         save_optimizer(optimizer, context, folder)
-    config.save_as_yaml(folder / "config.yaml")
+    config.save_as_yaml(folder / CONFIG)
     general = config.general
     progress = {"last_train_step": general.step, "consumed_train_samples": general.consumed_train_samples}
     save_meta(context, folder, progress)

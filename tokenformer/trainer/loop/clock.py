@@ -1,8 +1,8 @@
 """How long a run has trained."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import monotonic as now
 
 import torch
 
@@ -19,8 +19,8 @@ class TrainingClock:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Counts while the context lasts, until the device has done what it was given."""
-        started = time.monotonic()
+        started = now()
         yield
         if torch.cuda.is_available():
             torch.cuda.synchronize()
-        self.seconds += time.monotonic() - started
+        self.seconds += now() - started

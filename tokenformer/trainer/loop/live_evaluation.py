@@ -18,6 +18,7 @@ from nanotron.parallel.pipeline_parallel.tensor_pointer import TensorPointer
 from tokenformer.devices import default_device
 from tokenformer.evaluation.outcomes import Scoring, TaskScore
 from tokenformer.evaluation.prefix_tree import TOKENS_OF_A_PASS, Batch, ScoringPlan
+from tokenformer.run_folder import keys
 
 
 class EvaluationFailed(RuntimeError):
@@ -116,9 +117,11 @@ def as_metrics(scores: Sequence[TaskScore]) -> dict[str, float]:
     """Scores under the names of the metrics file: accuracy of tasks and groups, items, standard error and ties."""
     metrics: dict[str, float] = {}
     for score in scores:
-        name = f"eval/{score.task}"
-        metrics |= {name: score.whole.accuracy, f"{name}/items": score.whole.n, f"{name}/ties": score.whole.ties}
+        accuracy, items, ties, error = (
+            keys.of_part(key, score.task) for key in (keys.SCORE, keys.SCORE_ITEMS, keys.SCORE_TIES, keys.SCORE_ERROR)
+        )
+        metrics |= {accuracy: score.whole.accuracy, items: score.whole.n, ties: score.whole.ties}
         if score.whole.stderr is not None:
-            metrics[f"{name}/stderr"] = score.whole.stderr
-        metrics |= {f"{name}/{group}": whole.accuracy for group, whole in score.groups.items()}
+            metrics[error] = score.whole.stderr
+        metrics |= {f"{accuracy}/{group}": whole.accuracy for group, whole in score.groups.items()}
     return metrics

@@ -18,6 +18,8 @@ from tokenformer.freed_memory import keep_freed_memory
 from tokenformer.growth.operator import learning_rate_factor
 from tokenformer.growth.triggers import Progress
 from tokenformer.model.flops import model_size
+from tokenformer.run_folder import keys
+from tokenformer.run_folder.names import CONFIG, READING, STAGES
 from tokenformer.trainer.bridge.nanotron_config import as_nanotron_yaml
 from tokenformer.trainer.bridge.parameter_groups import grouped_parameters
 from tokenformer.trainer.checkpoint import records as checkpoint
@@ -89,13 +91,13 @@ class TokenformerTrainer(DistributedTrainer):
     def position(self, progress: Progress) -> dict[str, float]:
         """Where the run stands, as metrics: steps, text, size and cost."""
         return {
-            "iteration_step": progress.step,
-            "consumed_tokens": progress.tokens,
-            "consumed_words": progress.words,
-            "curriculum/complexity": progress.complexity,
-            "growth/parameters": self.size.parameters,
-            "training_flops": progress.flops,
-            "elapsed_seconds": self.clock.seconds,
+            keys.STEP: progress.step,
+            keys.TOKENS: progress.tokens,
+            keys.WORDS: progress.words,
+            keys.COMPLEXITY: progress.complexity,
+            keys.PARAMETERS: self.size.parameters,
+            keys.FLOPS: progress.flops,
+            keys.SECONDS: self.clock.seconds,
         }
 
     def log(self, line: dict) -> None:
@@ -196,7 +198,7 @@ class TokenformerTrainer(DistributedTrainer):
             dist.barrier(self.parallel_context.world_pg)
             if self.is_writer:
                 self._write_records(written)
-                self.config.save_as_yaml(written / "config.yaml")
+                self.config.save_as_yaml(written / CONFIG)
                 checkpoint.publish(folder, self.iteration_step)
         dist.barrier(self.parallel_context.world_pg)
         return folder / str(self.iteration_step)
@@ -232,9 +234,9 @@ def write_run_files(run: PreparedRun, resolved: str) -> None:
     """The resolved config, the planned stages and what the plan reads, into the run's folder."""
     folder = run.config.run_folder
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / "config.yaml", resolved)
-    write_atomically(folder / "stages.json", json.dumps([asdict(stage) for stage in run.stages()], indent=2) + "\n")
-    write_atomically(folder / "reading.json", json.dumps(asdict(PlannedReading.of(run)), indent=2) + "\n")
+    write_atomically(folder / CONFIG, resolved)
+    write_atomically(folder / STAGES, json.dumps([asdict(stage) for stage in run.stages()], indent=2) + "\n")
+    write_atomically(folder / READING, json.dumps(asdict(PlannedReading.of(run)), indent=2) + "\n")
 
 
 def train(run: PreparedRun, start: StartingPoint) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tokenformer.errors import UserError
 from tokenformer.model.config import PROJECTIONS, TokenformerConfig, TokenSegment
+from tokenformer.run_folder.names import GROWTH
 from tokenformer.trainer.bridge.model_config import model_config_from
 from tokenformer.trainer.checkpoint.records import GrowthRecord
 from tokenformer.trainer.run.prepared_run import PreparedRun
@@ -47,7 +48,7 @@ def _differing_layers(run: PreparedRun, folder: Path, growth: GrowthRecord) -> I
     now = run.model_configs[len(growth.events)]
     if not isinstance(now, TokenformerConfig):
         return
-    before = model_config_from(growth.model_config, run.config.model_type, str(folder / "growth.json"))
+    before = model_config_from(growth.model_config, run.config.model_type, str(folder / GROWTH))
     for layer in range(min(before.num_hidden_layers, now.num_hidden_layers)):
         for projection in PROJECTIONS:
             sizes = [config.segments(projection, layer) for config in (before, now)]

@@ -6,7 +6,8 @@ from typing import Any
 
 from tokenformer.config.sections import marked_model_type
 from tokenformer.errors import UserError
-from tokenformer.trainer.checkpoint.stored import MODEL_CONFIG, StoredCheckpoint
+from tokenformer.run_folder.names import MODEL_CONFIG
+from tokenformer.trainer.checkpoint.stored import StoredCheckpoint
 from tokenformer.trainer.run.prepared_run import PreparedRun
 
 # What may differ from the checkpoint's: neither its weights nor what they compute depend on it.

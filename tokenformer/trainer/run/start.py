@@ -10,6 +10,7 @@ from tokenformer.config.loading import as_yaml, load_config
 from tokenformer.config.sections import RunConfig
 from tokenformer.errors import UserError
 from tokenformer.growth.triggers import LossHistory
+from tokenformer.run_folder.names import CONFIG
 from tokenformer.trainer.checkpoint.records import (
     GrowthRecord,
     latest_checkpoint,
@@ -64,7 +65,7 @@ def _is_free(key: str, reads_validation: bool) -> bool:
 
 
 def _check_same_run(config: RunConfig, losses: LossHistory) -> None:
-    path = config.run_folder / "config.yaml"
+    path = config.run_folder / CONFIG
     if not path.exists():
         return
     reads_validation = losses.reads("validation")

@@ -2,6 +2,7 @@
 
 import time
 
+from tokenformer.run_folder import keys
 from tokenformer.trainer.loop.live_evaluation import LiveEvaluation, as_metrics
 from tokenformer.trainer.loop.observers.observer import Observer
 
@@ -24,5 +25,5 @@ class Evaluation(Observer):
         try:
             found = as_metrics(self.evaluation.measure(trainer.unwrapped_model))
         except Exception as error:  # whatever it is, it is no reason to lose the run
-            found = {"eval/failed": str(error)}
-        trainer.log({**trainer.position(step.progress), **found, "eval/seconds": time.monotonic() - started})
+            found = {keys.EVALUATION_FAILED: str(error)}
+        trainer.log({**trainer.position(step.progress), **found, keys.EVALUATION_SECONDS: time.monotonic() - started})

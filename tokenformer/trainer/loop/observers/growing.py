@@ -6,6 +6,7 @@ from tokenformer.errors import UserError
 from tokenformer.growth.operator import GrowthContext
 from tokenformer.growth.triggers import Progress
 from tokenformer.model.flops import model_size
+from tokenformer.run_folder import keys
 from tokenformer.trainer.checkpoint.records import GrowthEvent, write_losses
 from tokenformer.trainer.growing.live import grow
 from tokenformer.trainer.growing.new_elements import slow_down_new_elements
@@ -33,8 +34,8 @@ class Growing(Observer):
 
     def after_step(self, trainer, step):
         self.losses.add("training", step.progress, trainer.event_steps, step.loss)
-        if "val/loss" in step.measured:
-            self.losses.add("validation", step.progress, trainer.event_steps, step.measured["val/loss"])
+        if keys.HELD_OUT_LOSS in step.measured:
+            self.losses.add("validation", step.progress, trainer.event_steps, step.measured[keys.HELD_OUT_LOSS])
 
     def write_state(self, trainer, folder):
         write_losses(folder, self.losses.history)
@@ -44,7 +45,7 @@ class Growing(Observer):
         if not trainer.run.measures_validation(progress.step):
             losses = trainer.held_out.measure(trainer.unwrapped_model)
             stage = len(trainer.event_steps) + 1
-            trainer.log({**trainer.position(progress), "growth/stage_ends": stage, **losses})
+            trainer.log({**trainer.position(progress), keys.STAGE_ENDS: stage, **losses})
 
     def _grow(self, trainer, progress: Progress, reason: str) -> None:
         """One growth event.
@@ -91,13 +92,13 @@ class Growing(Observer):
     def _report_event(self, trainer, event: GrowthEvent) -> None:
         trainer.log(
             {
-                "iteration_step": event.step,
-                "growth/event": event.stage,
-                "growth/operator": event.operator["name"],
-                "growth/reason": event.reason,
-                "growth/loss_before": event.loss_before,
-                "growth/loss_after": event.loss_after,
-                "growth/parameters_before": event.parameters_before,
-                "growth/parameters": event.parameters_after,
+                keys.STEP: event.step,
+                keys.EVENT: event.stage,
+                keys.OPERATOR: event.operator["name"],
+                keys.REASON: event.reason,
+                keys.LOSS_BEFORE: event.loss_before,
+                keys.LOSS_AFTER: event.loss_after,
+                keys.PARAMETERS_BEFORE: event.parameters_before,
+                keys.PARAMETERS: event.parameters_after,
             }
         )

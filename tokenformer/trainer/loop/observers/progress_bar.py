@@ -4,6 +4,7 @@ import sys
 import time
 
 from tokenformer.console import SECONDS_BETWEEN_LINES, short_number
+from tokenformer.run_folder import keys
 from tokenformer.trainer.loop.observers.observer import Line, Observer
 
 
@@ -19,11 +20,11 @@ class ProgressBar(Observer):
             self._start_bar()
 
     def log(self, trainer, line):
-        if "growth/event" in line:
+        if keys.EVENT in line:
             self._say(event_in_words(line))
-        elif "eval/seconds" in line:
+        elif keys.EVALUATION_SECONDS in line:
             self._say(scores_in_words(line))
-        elif "lm_loss" in line:
+        elif keys.LOSS in line:
             self._update(line)
 
     def close(self, trainer):
@@ -40,10 +41,14 @@ class ProgressBar(Observer):
         self.bar.start()
 
     def _update(self, line: Line) -> None:
-        step = line["iteration_step"]
+        step = line[keys.STEP]
         if self.bar is not None:
             self.bar.update(self.task, completed=step, description=step_in_words(line))
-        elif step == self.steps or "val/loss" in line or time.monotonic() - self.last_line > SECONDS_BETWEEN_LINES:
+        elif (
+            step == self.steps
+            or keys.HELD_OUT_LOSS in line
+            or time.monotonic() - self.last_line > SECONDS_BETWEEN_LINES
+        ):
             self.last_line = time.monotonic()
             left = (self.last_line - self.started) / max(1, step - self.first) * (self.steps - step)
             self._say(f"step {step}/{self.steps}  {step_in_words(line)}  {left:.0f} s left")
@@ -57,25 +62,25 @@ class ProgressBar(Observer):
 
 
 def step_in_words(line: Line) -> str:
-    parts = [f"loss {line['lm_loss']:.3f}"]
-    if "val/loss" in line:
-        parts.append(f"held-out {line['val/loss']:.3f}")
-    parts.append(f"complexity {line['curriculum/complexity']:.2f}")
-    parts.append(f"{short_number(line['growth/parameters'])} parameters")
+    parts = [f"loss {line[keys.LOSS]:.3f}"]
+    if keys.HELD_OUT_LOSS in line:
+        parts.append(f"held-out {line[keys.HELD_OUT_LOSS]:.3f}")
+    parts.append(f"complexity {line[keys.COMPLEXITY]:.2f}")
+    parts.append(f"{short_number(line[keys.PARAMETERS])} parameters")
     return "  ".join(parts)
 
 
 def event_in_words(line: Line) -> str:
     return (
-        f"step {line['iteration_step']}: {line['growth/reason']}; "
-        f"{line['growth/parameters_before']:,} -> {line['growth/parameters']:,} parameters, "
-        f"held-batch loss {line['growth/loss_before']:.6f} -> {line['growth/loss_after']:.6f}"
+        f"step {line[keys.STEP]}: {line[keys.REASON]}; "
+        f"{line[keys.PARAMETERS_BEFORE]:,} -> {line[keys.PARAMETERS]:,} parameters, "
+        f"held-batch loss {line[keys.LOSS_BEFORE]:.6f} -> {line[keys.LOSS_AFTER]:.6f}"
     )
 
 
 def scores_in_words(line: Line) -> str:
-    if "eval/failed" in line:
-        return f"step {line['iteration_step']}: the evaluation failed: {line['eval/failed']}"
+    if keys.EVALUATION_FAILED in line:
+        return f"step {line[keys.STEP]}: the evaluation failed: {line[keys.EVALUATION_FAILED]}"
     tasks = {key.removeprefix("eval/"): value for key, value in line.items() if key.startswith("eval/")}
     scores = (f"{name} {100 * value:.1f} %" for name, value in tasks.items() if f"{name}/items" in tasks)
-    return f"step {line['iteration_step']}: {', '.join(scores)}"
+    return f"step {line[keys.STEP]}: {', '.join(scores)}"

@@ -1,5 +1,6 @@
 """Makes a line of metrics of a step."""
 
+from tokenformer.run_folder import keys
 from tokenformer.trainer.loop.observers.observer import FinishedStep, Line, Observer
 
 
@@ -21,17 +22,17 @@ def line_of(trainer, step: FinishedStep) -> Line:
     )
     line = {
         **trainer.position(step.progress),
-        "lr": step.learning_rate,
-        "tokens_per_sec": tokens_per_second,
-        "tokens_per_sec_per_gpu": tokens_per_second / trainer.parallel_context.world_pg.size(),
-        "global_batch_size": trainer.global_batch_size,
-        "time_per_iteration_ms": step.seconds * 1000,
-        "model_tflops_per_gpu": flops_per_second,
+        keys.LEARNING_RATE: step.learning_rate,
+        keys.TOKENS_PER_SECOND: tokens_per_second,
+        keys.TOKENS_PER_SECOND_PER_PROCESS: tokens_per_second / trainer.parallel_context.world_pg.size(),
+        keys.SAMPLES_A_STEP: trainer.global_batch_size,
+        keys.STEP_MILLISECONDS: step.seconds * 1000,
+        keys.TERAFLOPS_PER_PROCESS: flops_per_second,
         **step.measured,
     }
     if config.curriculum.context_length is not None:
-        line["curriculum/context_length"] = length
-    line["lm_loss"] = step.loss.item()
+        line[keys.CONTEXT_LENGTH] = length
+    line[keys.LOSS] = step.loss.item()
     if config.optimizer.clip_grad is not None:
-        line["grad_norm"] = trainer.grad_norm_unclipped.item()
+        line[keys.GRADIENT_NORM] = trainer.grad_norm_unclipped.item()
     return line

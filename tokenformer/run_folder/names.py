@@ -1,0 +1,46 @@
+"""The names of the files of a run, each once."""
+
+# In the run's folder.
+CONFIG = "config.yaml"
+METRICS = "metrics.jsonl"
+STAGES = "stages.json"
+READING = "reading.json"
+BASELINES = "baselines.json"
+PAGE = "report.html"
+PICTURE = "loss.png"
+CHECKPOINTS = "checkpoints"
+
+FILES = {
+    CONFIG: "The config of the run with every key. It is written when training starts.",
+    STAGES: "The stages of the run as planned: step, text, size and cost at which each begins.",
+    READING: "What the plan reads: documents, words and epochs, and the share of each source.",
+    METRICS: "What was measured, one JSON object a line.",
+    BASELINES: "Held-out losses of n-gram models on the same text, written by `tokenformer report`.",
+    PAGE: "The report, written by `tokenformer report`.",
+    PICTURE: "The picture of the report.",
+    CHECKPOINTS: "The checkpoints, unless `checkpoints.checkpoints_path` names another place for them.",
+}
+
+# In the folder of the checkpoints.
+LATEST = "latest.txt"
+PARTIAL = ".partial"
+
+# In a checkpoint.
+MODEL_CONFIG = "model_config.json"
+METADATA = "checkpoint_metadata.json"
+GROWTH = "growth.json"
+CURRICULUM = "curriculum.json"
+LOSSES = "losses.json"
+
+CHECKPOINT_FILES = {
+    "model/": "Weights, by Nanotron.",
+    "optimizer/": "Adam's moments, and fp32 copies of 16-bit weights, by Nanotron.",
+    "lr_scheduler/": "State of the learning rate's schedule, by Nanotron.",
+    "random/": "States of the random generators, by Nanotron.",
+    CONFIG: "Nanotron's own config.",
+    METADATA: "Steps and samples done, and Nanotron's version.",
+    MODEL_CONFIG: "The config of the model as it is now, grown or not.",
+    GROWTH: "The growth events until now, with operator, size and losses of each.",
+    CURRICULUM: "Fingerprint of the sample plan, the place in it, and the rung of the BabyLM ladder.",
+    LOSSES: "The losses that the growth trigger reads. It is missing when the trigger reads none.",
+}
