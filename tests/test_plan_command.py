@@ -356,8 +356,26 @@ def test_a_vocabulary_that_is_left_out_is_that_of_the_corpus(run_of):
     assert left_out.base_model_config == given.base_model_config
 
 
-def test_a_measured_rate_is_a_rate():
-    assert 0 < plan_table.measured_flops_per_second(rows=4, hidden=8, tokens=8) < 1e16
+@pytest.mark.parametrize("layer", plan_table.LAYERS)
+def test_a_measured_rate_is_a_rate(layer, monkeypatch):
+    monkeypatch.setattr(plan_table, "MEASURING_SECONDS", 0.01)
+    assert 0 < plan_table.measured_flops_per_second(layer, rows=4, hidden=8, width=8) < 1e16
+
+
+LLAMA_BLOCK = "{is_llama_config: true, hidden_size: 16, num_attention_heads: 2, num_hidden_layers: 1, vocab_size: 300"
+MEASURED = {
+    "pattention": ({}, ("pattention", TINY["model.model_config.feed_forward_tokens"])),
+    "swiglu": (
+        {"model.model_config.feed_forward_layer": "swiglu", "model.model_config.swiglu_width": 24},
+        ("swiglu", 24),
+    ),
+    "llama": ({"model.model_config": f"{LLAMA_BLOCK}, intermediate_size: 40}}"}, ("swiglu", 40)),
+}
+
+
+@pytest.mark.parametrize(("changes", "expected"), MEASURED.values(), ids=MEASURED.keys())
+def test_time_is_estimated_by_the_feed_forward_layer_that_the_model_has(changes, expected, run_of):
+    assert plan_table.feed_forward_layer(run_of(changes).base_model_config) == expected
 
 
 def test_score_shows_the_path_of_a_run(repository, assignments, tmp_path, capsys):

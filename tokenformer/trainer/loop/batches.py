@@ -74,7 +74,7 @@ def training_batches(
     """
     loader = DataLoader(
         dataset,
-        batch_sampler=list(sample_indices(config, dist.get_rank(context.dp_pg), first_step)),
+        batch_sampler=sample_indices(config, dist.get_rank(context.dp_pg), first_step),
         collate_fn=_stack,
         num_workers=config.data_stages[0].data.num_loading_workers,
         generator=torch.Generator(),  # the loader draws a seed for its workers; not from the run's generator

@@ -6,6 +6,8 @@ from time import monotonic as now
 
 import torch
 
+from tokenformer.devices import default_device
+
 
 class TrainingClock:
     """Counts the seconds of steps and of growth, of all processes that continued the run one after the other.
@@ -21,6 +23,6 @@ class TrainingClock:
         """Counts while the context lasts, until the device has done what it was given."""
         started = now()
         yield
-        if torch.cuda.is_available():
+        if default_device() == "cuda":
             torch.cuda.synchronize()
         self.seconds += now() - started

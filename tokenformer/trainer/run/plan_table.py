@@ -2,11 +2,13 @@
 
 import io
 import time
+from typing import Any
 
 import torch
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from torch.nn import functional
 
 from tokenformer.devices import default_device
 from tokenformer.kernels import pattention
@@ -18,32 +20,52 @@ MATRIX_SHARE = 0.6
 MEASURING_SECONDS = 0.5
 
 
-def measured_flops_per_second(rows: int, hidden: int, tokens: int) -> float:
-    """Rate of this process on one Pattention of the run's shape, forward and backward, in FLOP/s.
+def _swiglu(x: torch.Tensor, gate: torch.Tensor, up: torch.Tensor, down: torch.Tensor) -> torch.Tensor:
+    return (functional.silu(x @ gate.T) * (x @ up.T)) @ down
+
+
+# Feed-forward layers by name: the function, and the number of its matrices [width, hidden].
+LAYERS = {"pattention": (pattention, 2), "swiglu": (_swiglu, 3)}
+
+
+def feed_forward_layer(model_config: Any) -> tuple[str, int]:
+    """Key of LAYERS and width, in parameter tokens or in features, of a model's first feed-forward layer."""
+    if hasattr(model_config, "intermediate_size"):
+        return "swiglu", model_config.intermediate_size
+    if model_config.is_pattention("feed_forward"):
+        return "pattention", model_config.tokens("feed_forward")
+    return "swiglu", model_config.swiglu_width
+
+
+def measured_flops_per_second(layer: str, rows: int, hidden: int, width: int) -> float:
+    """Rate of this process on one feed-forward layer of the run's shape, forward and backward, in FLOP/s.
 
     The best of several runs counts: whatever else the machine is doing only makes the others slower.
+
+    Args:
+        layer: a key of LAYERS.
+        rows: tokens of a microbatch.
     """
-    device = default_device()
+    device, (function, count) = default_device(), LAYERS[layer]
     x = torch.randn(rows, hidden, device=device, requires_grad=True)
-    keys, values = (torch.randn(tokens, hidden, device=device, requires_grad=True) for _ in range(2))
+    matrices = [torch.randn(width, hidden, device=device, requires_grad=True) for _ in range(count)]
     best, started = float("inf"), time.perf_counter()
     while time.perf_counter() - started < MEASURING_SECONDS:
         start = time.perf_counter()
-        pattention(x, keys, values).sum().backward()
+        function(x, *matrices).sum().backward()
         if device == "cuda":
             torch.cuda.synchronize()
         best = min(best, time.perf_counter() - start)
-    return 12 * rows * hidden * tokens / best
+    return 6 * rows * hidden * width * count / best
 
 
 def _flops_per_second(run: PreparedRun, number: int) -> float:
     """Estimate for a stage, from the rate of its feed-forward layer on this machine with this process' threads."""
     model_config = run.model_configs[number]
-    hidden = model_config.hidden_size
-    width = model_config.intermediate_size if hasattr(model_config, "intermediate_size") else None
-    tokens = width if width is not None else model_config.tokens("feed_forward")
+    layer, width = feed_forward_layer(model_config)
     rows = run.config.tokens.micro_batch_size * run.config.tokens.sequence_length
-    return measured_flops_per_second(rows, hidden, tokens) * MATRIX_SHARE * run.config.parallelism.world_size
+    rate = measured_flops_per_second(layer, rows, model_config.hidden_size, width)
+    return rate * MATRIX_SHARE * run.config.parallelism.world_size
 
 
 def _duration(seconds: float) -> str:

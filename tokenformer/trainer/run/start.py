@@ -28,7 +28,7 @@ FREE_KEYS = ("logging", "checkpoints", "general.ignore_sanity_checks", "general.
 FREE_KEYS += ("data_stages.0.data.num_loading_workers", "parallelism", "tokens.val_check_interval", "validation")
 FREE_KEYS += ("model.model_config.kernel", "tokens.micro_batch_size", "tokens.batch_accumulation_per_replica")
 FREE_KEYS += ("optimizer.zero_stage", "model.make_vocab_size_divisible_by", "general.runs_folder")
-FREE_KEYS += ("data_stages.0.data.dataset.dataset_folder", "growth.tolerance")
+FREE_KEYS += ("data_stages.0.data.dataset.dataset_folder", "growth.tolerance", "evaluation")
 # What may not differ after all when growth depends on the held-out loss: which text it is measured on, and how often.
 VALIDATION_KEYS = ("tokens.val_check_interval", "validation.levels")
 
