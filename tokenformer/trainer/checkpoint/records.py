@@ -6,7 +6,7 @@ Of a run whose growth depends on losses there is `losses.json` too.
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -125,12 +125,20 @@ def read_losses(folder: Path, empty: LossHistory) -> LossHistory:
     return losses
 
 
+def stored_steps(checkpoints_folder: Path) -> list[int]:
+    """Steps of the checkpoints in a folder, in order; each is whole, since it got its name when it was."""
+    if not checkpoints_folder.is_dir():
+        return []
+    return sorted(int(path.name) for path in checkpoints_folder.iterdir() if path.name.isdecimal() and path.is_dir())
+
+
 def latest_checkpoint(checkpoints_folder: Path) -> Path | None:
-    """The newest whole checkpoint of a run, or None."""
+    """The newest whole checkpoint of a run, or None; without the file that names it, the one of the highest step."""
     try:
         step = int((checkpoints_folder / LATEST).read_text())
     except FileNotFoundError:
-        return None
+        steps = stored_steps(checkpoints_folder)
+        return checkpoints_folder / str(steps[-1]) if steps else None
     except ValueError as error:
         raise UserError(f"{checkpoints_folder / LATEST} holds no step number; write the newest step into it") from error
     folder = checkpoints_folder / str(step)
@@ -149,12 +157,21 @@ def clear_partial(checkpoints_folder: Path) -> None:
     shutil.rmtree(partial_folder(checkpoints_folder), ignore_errors=True)
 
 
-def publish(checkpoints_folder: Path, step: int) -> Path:
-    """Gives the finished checkpoint its name, then makes it the latest; until then the one before stays so."""
+def publish(checkpoints_folder: Path, step: int, keep_last: int | None = None, kept: Container[int] = ()) -> Path:
+    """Gives the finished checkpoint its name, then makes it the latest; until then the one before stays so.
+
+    Args:
+        keep_last: how many of the newest checkpoints stay; None: all.
+        kept: steps of checkpoints that always stay.
+    """
     folder = checkpoints_folder / str(step)
     if folder.exists():
         shutil.rmtree(folder)
     os.replace(partial_folder(checkpoints_folder) / str(step), folder)
     write_atomically(checkpoints_folder / LATEST, f"{step}")
+    if keep_last is not None:
+        for old in [other for other in stored_steps(checkpoints_folder) if other <= step][:-keep_last]:
+            if old not in kept:  # removed with what is not whole, so that half of a checkpoint never has its name
+                os.replace(checkpoints_folder / str(old), partial_folder(checkpoints_folder) / str(old))
     shutil.rmtree(partial_folder(checkpoints_folder))
     return folder

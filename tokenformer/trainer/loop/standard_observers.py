@@ -1,6 +1,7 @@
 """The observers of a run, in the order in which they are called."""
 
 from tokenformer.trainer.loop.observers.checkpoints import Checkpoints
+from tokenformer.trainer.loop.observers.divergence import Divergence
 from tokenformer.trainer.loop.observers.evaluation import Evaluation
 from tokenformer.trainer.loop.observers.growing import Growing
 from tokenformer.trainer.loop.observers.held_out import HeldOut
@@ -8,12 +9,24 @@ from tokenformer.trainer.loop.observers.metrics_writer import MetricsWriter
 from tokenformer.trainer.loop.observers.observer import Observer
 from tokenformer.trainer.loop.observers.progress_bar import ProgressBar
 from tokenformer.trainer.loop.observers.step_lines import StepLines
+from tokenformer.trainer.loop.observers.stopping import Stopping
 
 
 def standard_observers() -> list[Observer]:
     """A new observer of each kind.
 
-    First those that write lines, since all others may log; then those that measure, before the step's line is made of
-    what they found; last the checkpoint, which holds the state of all.
+    First those that write lines, since all others may log. Then the one that stops a run before anything is written of
+    a step that went wrong, and those that measure, before the step's line is made of what they found. Last the
+    checkpoint, which holds the state of all, and the end on a signal.
     """
-    return [MetricsWriter(), ProgressBar(), HeldOut(), Growing(), StepLines(), Evaluation(), Checkpoints()]
+    return [
+        MetricsWriter(),
+        ProgressBar(),
+        Divergence(),
+        HeldOut(),
+        Growing(),
+        StepLines(),
+        Evaluation(),
+        Checkpoints(),
+        Stopping(),
+    ]

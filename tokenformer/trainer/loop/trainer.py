@@ -1,6 +1,7 @@
 """Nanotron's `DistributedTrainer`, with a sample plan, observers around its steps, and exact resumption."""
 
 import json
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -29,7 +30,9 @@ from tokenformer.trainer.growing.live import follow_schedule
 from tokenformer.trainer.growing.live_state import stages_by_name, unwrapped
 from tokenformer.trainer.loop.batches import training_batches
 from tokenformer.trainer.loop.clock import TrainingClock
+from tokenformer.trainer.loop.observers.divergence import refuse_infinite
 from tokenformer.trainer.loop.observers.observer import FinishedStep, Observer
+from tokenformer.trainer.loop.observers.stopping import TrainingStopped
 from tokenformer.trainer.loop.sample_dataset import SampleDataset
 from tokenformer.trainer.loop.standard_observers import standard_observers
 from tokenformer.trainer.loop.validation import HeldOutLoss
@@ -185,6 +188,7 @@ class TokenformerTrainer(DistributedTrainer):
     def save_checkpoint(self) -> Path:
         """Nanotron's checkpoint and our records, under a temporary name until they are whole."""
         folder = self.run.config.checkpoints_folder
+        self._refuse_infinite_weights()
         if self.is_writer:
             checkpoint.clear_partial(folder)
         dist.barrier(self.parallel_context.world_pg)
@@ -199,9 +203,16 @@ class TokenformerTrainer(DistributedTrainer):
             if self.is_writer:
                 self._write_records(written)
                 self.config.save_as_yaml(written / CONFIG)
-                checkpoint.publish(folder, self.iteration_step)
+                keep_last = self.run.config.checkpoints.keep_last
+                checkpoint.publish(folder, self.iteration_step, keep_last, kept=self.run.rungs)
         dist.barrier(self.parallel_context.world_pg)
         return folder / str(self.iteration_step)
+
+    def _refuse_infinite_weights(self) -> None:
+        """No checkpoint holds a number that is not finite; raises UserError in every process when one has any."""
+        is_finite = all(bool(param.isfinite().all()) for param in self.unwrapped_model.parameters())
+        rate = self.lr_scheduler.get_last_lr()[0]
+        refuse_infinite(self, "" if is_finite else "weight", self.iteration_step, rate)
 
     @contextmanager
     def _intervals_of_the_run(self) -> Iterator[None]:
@@ -248,5 +259,11 @@ def train(run: PreparedRun, start: StartingPoint) -> None:
     ensure_process_group()
     if process_rank() == 0:
         write_run_files(run, start.resolved_config)
-    TokenformerTrainer(run, start).fit()
+    try:
+        TokenformerTrainer(run, start).fit()
+    except TrainingStopped as stopped:
+        if process_rank() == 0:
+            print(stopped, file=sys.stderr, flush=True)
+        torch.distributed.destroy_process_group()
+        raise
     torch.distributed.destroy_process_group()
