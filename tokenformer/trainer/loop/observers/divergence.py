@@ -39,7 +39,7 @@ def refuse_infinite(trainer, cause: str, step: int, learning_rate: float) -> Non
     raise UserError(
         f"training diverged: a {found} is not finite at step {step}, with learning rate {learning_rate:.3g}; {kept}. "
         "Lower optimizer.learning_rate_scheduler.learning_rate, or raise lr_warmup_steps, and start another run with "
-        "--set general.run=NAME"
+        "general.run=NAME"
     )
 
 
