@@ -7,8 +7,8 @@ A run's folder holds `config.yaml` (the resolved configuration), `metrics.jsonl`
 A line of `metrics.jsonl` has an `iteration_step` and is one of four kinds. A *step* is numbered from 1 and has
 `consumed_tokens` and, where the writing process knows it, `lm_loss`. A *growth event* has `growth/event`. A
 *validation* has `val/loss`; most stand in the line of a step, but the one before the first step and those before growth
-(with `growth/stage_ends`) are lines of their own. A live *evaluation* is a line with `eval/` keys. A number that was not
-finite is null.
+(with `growth/stage_ends`) are lines of their own. A live *evaluation* is a line with `eval/` keys. A number that
+was not finite is null.
 Losses are in nats per token; `training_flops`, `consumed_tokens` and `consumed_words` are totals since the start of
 the run.
 """
