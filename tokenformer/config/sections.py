@@ -89,7 +89,9 @@ class Checkpoints:
     checkpoints_path: Optional[str] = key(None, "null: RUNS_FOLDER/RUN/checkpoints")
     save_initial_state: bool = key(False, "also before the first step")
     babylm_ladder: bool = key(False, "also when 1M, 2M .. 10M, 20M .. 100M, 200M and so on words are read")
-    keep_last: Optional[int] = key(None, "number of newest checkpoints that stay, beside the ladder's; null: all", least=1)
+    keep_last: Optional[int] = key(
+        None, "newest checkpoints that stay, beside the ladder's; null: all", least=1, most=MOST_STEPS
+    )
 
 
 @dataclass
