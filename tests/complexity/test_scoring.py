@@ -57,7 +57,7 @@ def test_no_texts_have_no_scores(language):
 
 
 def test_unknown_measures_are_named_with_the_choice():
-    with pytest.raises(UserError, match="no measure 'fog'; choose one of: ensemble, regressor, surprisal"):
+    with pytest.raises(UserError, match="no measure 'fog'; choose one of ensemble, regressor, surprisal"):
         score(TRAIN, "en", "fog")
 
 

@@ -16,7 +16,9 @@ from tokenformer.errors import UserError
 @pytest.fixture
 def folder(stand_in_measure, two_sources, tmp_path):
     output = tmp_path / "out"
-    prepare_corpus(PrepareOptions([InputSource(two_sources)], output, vocabulary_size=300, validation_share=0.1))
+    prepare_corpus(
+        PrepareOptions([InputSource(two_sources)], output, vocabulary_size=300, validation_share=0.1, language="en")
+    )
     return output
 
 

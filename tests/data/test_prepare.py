@@ -224,9 +224,10 @@ def test_a_killed_process_leaves_no_output_and_the_next_run_works(stand_in_measu
         from tokenformer.data import prepare
         from tokenformer.data.reading import InputSource
 
-        prepare._measure_unit = lambda measure: "none"
-        prepare._score = lambda *arguments: os.kill(os.getpid(), signal.SIGKILL)
-        options = prepare.PrepareOptions([InputSource(Path(sys.argv[1]))], Path(sys.argv[2]), "paragraph")
+        prepare.check_kinds = lambda *arguments: None
+        prepare.score_by_kind = lambda *arguments: os.kill(os.getpid(), signal.SIGKILL)
+        inputs = [InputSource(Path(sys.argv[1]))]
+        options = prepare.PrepareOptions(inputs, Path(sys.argv[2]), "paragraph", language="en")
         prepare.prepare_corpus(options)
         """
     )

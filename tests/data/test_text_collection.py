@@ -32,7 +32,9 @@ def test_the_size_is_known_beforehand_where_it_can_be(two_sources):
 
 
 def test_a_prepared_corpus_gives_its_documents_back(stand_in_measure, two_sources, tmp_path):
-    options = PrepareOptions([InputSource(two_sources)], tmp_path / "out", vocabulary_size=300, validation_share=0.2)
+    options = PrepareOptions(
+        [InputSource(two_sources)], tmp_path / "out", vocabulary_size=300, validation_share=0.2, language="en"
+    )
     prepare_corpus(options)
     collection = open_collection([str(tmp_path / "out")])
     documents = {(document.text, document.source) for document in collection.read()}

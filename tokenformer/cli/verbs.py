@@ -36,9 +36,10 @@ class Bible:
     """Folder for the files."""
 
     def __call__(self) -> None:
-        from tokenformer.corpora import write_corpus
+        from tokenformer.corpora import write_corpus, written_sentence
 
         write_corpus("bible", self.output)
+        print(written_sentence(self.output))
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,11 @@ class Formal(FormalCorpusOptions):
     """Folder for the files."""
 
     def __call__(self) -> None:
+        from tokenformer.corpora import written_sentence
         from tokenformer.corpora.formal.corpus import write_formal_corpus
 
         write_formal_corpus(self.output, self)
+        print(written_sentence(self.output))
 
 
 @dataclass(frozen=True)
@@ -69,10 +72,11 @@ class Code(CodeCorpusOptions):
     """Folder for the files."""
 
     def __call__(self) -> None:
+        from tokenformer.corpora import written_sentence
         from tokenformer.corpora.code.corpus import write_code_corpus
 
         write_code_corpus(self.output, self)
-        print((self.output / "README.txt").read_text(encoding="utf-8"), end="")
+        print((self.output / "README.txt").read_text(encoding="utf-8") + written_sentence(self.output))
 
 
 @dataclass(frozen=True)
@@ -130,7 +134,7 @@ class Prepare(PrepareOptions):
 
         measure, parameters = self.models.measure(self.measure)
         prepare_corpus(replace(self, measure=measure, measure_parameters=parameters))
-        print((self.output / "report.txt").read_text(encoding="utf-8"), end="")
+        print((self.output / "report.txt").read_text(encoding="utf-8") + f"\nwritten to {self.output}")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Corpora: reading them, splitting them into tokens on disk, and the dataset that the trainer reads."""
+"""Text that we make: the demo's bible, formal languages, code, minimal pairs."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -39,3 +39,20 @@ What a function takes besides the folder are the fields of `FormalCorpusOptions`
 def write_corpus(name: str, output: Path, **options: Any) -> None:
     """Writes the corpus `name`, a key of CORPORA, into the folder `output`; raises UserError for another name."""
     CORPORA.find(name)(output, **options)
+
+
+def written_sentence(output: Path) -> str:
+    """How many documents and minimal pairs a corpus has that was written to `output`."""
+    documents = (f"{_lines(output / split):,} for {split}" for split in ("train", "validation"))
+    pairs = output / "pairs.jsonl"
+    counted = f", {_lines(pairs):,} minimal pairs" if pairs.exists() else ""
+    return f"documents: {', '.join(documents)}{counted}; written to {output}"
+
+
+def _lines(place: Path) -> int:
+    """Of a file, or of all files of a folder."""
+    total = 0
+    for path in [place] if place.is_file() else place.glob("*"):
+        with path.open("rb") as stream:
+            total += sum(1 for _ in stream)
+    return total

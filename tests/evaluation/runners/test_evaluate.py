@@ -139,7 +139,7 @@ def test_a_checkpoint_of_nanotron(checkpoint, tokenizer_folder, task_files, tmp_
 def test_a_checkpoint_outside_of_a_run_needs_a_tokenizer(checkpoint, task_files, capsys):
     task = str(task_files / "pairs.yaml")
     assert main(["eval", str(checkpoint), "--tasks", task, "--data", str(task_files)]) == 2
-    assert "give --tokenizer" in capsys.readouterr().err
+    assert "give the tokenizer's folder" in capsys.readouterr().err
 
 
 def test_a_task_that_fails_leaves_the_others_scored(model_folder, task_files, tmp_path, capsys):
