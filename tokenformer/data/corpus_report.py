@@ -140,6 +140,12 @@ def _kind_lines(sources: Mapping[str, Mapping]) -> list[str]:
         found = [sources[name]["confidence"] for name in names if sources[name]["confidence"] is not None]
         how = f"found out with confidence {min(found):.2f}" if found else "given"
         lines.append(f"language {language} ({how}), measure {measure}: {', '.join(names)}")
+    known = [f"{100 * kind['overlap']:.0f} % of {name}" for name, kind in sources.items() if kind["overlap"] >= 0.01]
+    if known:
+        lines.append(
+            f"Part of the simple text that surprisal is counted in: {', '.join(known)}; such text is scored without "
+            "its own counts"
+        )
     return lines
 
 

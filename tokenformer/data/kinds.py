@@ -35,10 +35,17 @@ class Kind:
 
 @dataclass(frozen=True)
 class SourceKind:
-    """The kind of a source; `confidence` is that of its language, None where that was given."""
+    """The kind of a source.
+
+    Attributes:
+        confidence: of its language, None where that was given.
+        overlap: share of its words, as far as they were looked at, that stand in sentences of the package's simple text,
+            in which `surprisal` is counted; 0 for languages without such text.
+    """
 
     kind: Kind
     confidence: float | None
+    overlap: float
 
 
 def by_source(choice: str | None, option: str, sources: Sequence[str]) -> dict[str, str | None]:
@@ -91,6 +98,7 @@ def find_kinds(language: str, measure: str | None, texts: Mapping[str, Sequence[
     """
     from tokenformer.complexity.scoring import default_measure
     from tokenformer.complexity.text.language import AUTOMATIC, detect_language, known_language
+    from tokenformer.complexity.text.reference import reference_overlap
 
     languages = by_source(language, "language", list(texts))
     measures = by_source(measure, "measure", list(texts))
@@ -102,7 +110,8 @@ def find_kinds(language: str, measure: str | None, texts: Mapping[str, Sequence[
             code, confidence = found.language, found.confidence
             if not found.is_certain:
                 unknown.append(f"{source} (best guess: {code}, confidence {confidence:.2f})")
-        kinds[source] = SourceKind(Kind(code, measures[source] or default_measure(code)), confidence)
+        kind = Kind(code, measures[source] or default_measure(code))
+        kinds[source] = SourceKind(kind, confidence, reference_overlap(read, code))
     if unknown:
         raise UserError(
             f"the language of {', '.join(unknown[:5])}{' and others' if len(unknown) > 5 else ''} cannot be told: name "

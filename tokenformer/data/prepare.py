@@ -258,7 +258,8 @@ def _report(
         complexity={
             **dict(zip(("language", "measure", "unit"), _summary(kinds), strict=True)),
             "sources": {
-                source: asdict(found.kind) | {"confidence": found.confidence} for source, found in kinds.items()
+                source: asdict(found.kind) | {"confidence": found.confidence, "overlap": found.overlap}
+                for source, found in kinds.items()
             },
             "parameters": {key: str(value) for key, value in options.measure_parameters.items()},
         },

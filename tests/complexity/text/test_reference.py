@@ -1,18 +1,24 @@
 """The simple text that comes with the package."""
 
+import dataclasses
 import io
 import zipfile
 
 import numpy as np
 import pytest
 
+from scripts.graded_text import passages
 from scripts.rebuild_reference import SOURCES, counted
+from tokenformer.complexity import score
+from tokenformer.complexity.measures import surprisal
+from tokenformer.complexity.text.documents import analysed
 from tokenformer.complexity.text.reference import (
     REFERENCE_FOLDER,
     Reference,
     built_in_reference,
     has_reference,
     reference_file,
+    reference_overlap,
 )
 from tokenformer.errors import UserError
 
@@ -62,6 +68,55 @@ def test_other_files_are_refused(tmp_path):
     content = io.BytesIO(Reference.count(TEXTS, "en", {}).to_bytes())
     with zipfile.ZipFile(content) as old, zipfile.ZipFile(tmp_path / "new.zip", "w") as new:
         for name in old.namelist():
-            new.writestr(name, old.read(name).replace(b'"format_version": 1', b'"format_version": 2'))
+            new.writestr(name, old.read(name).replace(b'"format_version": 2', b'"format_version": 3'))
     with pytest.raises(UserError, match="another format version"):
         Reference.open(tmp_path / "new.zip")
+
+
+STORIES = [
+    "Once there was a small red hen. She had three yellow chicks and a garden.\n\n"
+    "Every morning the hen counted her chicks.",
+    "A boy walked to the old market with his goat. The goat ate a whole basket of bananas, and the boy ran away.",
+    "The river rose in the night. Nobody in the village heard it until the bridge was gone.",
+]
+
+
+def test_texts_of_the_reference_are_found_whatever_their_borders():
+    reference = Reference.count(STORIES, "en", {})
+    assert reference.overlap(analysed(STORIES)).tolist() == [1, 1, 1]
+    passages = [
+        "SHE had three yellow chicks,\nand a garden. Every morning, the hen counted her chicks!",
+        "The goat ate a whole basket of bananas, and the boy ran away. A bird sang in the tall green tree by the "
+        "school.",
+        "A boy walked to the old market with her goat.",
+        "The hen sat.",
+        "",
+    ]
+    found = reference.overlap(analysed(passages))
+    assert found[0] == 1 and 0.4 < found[1] < 0.7 and found[2:].tolist() == [0, 0, 0]
+    assert reference.overlap(analysed(passages[::-1])).tolist() == found[::-1].tolist()
+
+
+def test_a_text_of_the_reference_is_priced_without_its_own_counts(monkeypatch):
+    monkeypatch.setattr(surprisal, "built_in_reference", lambda language: Reference.count(STORIES, language, {}))
+    alphabet = Reference.count(STORIES, "en", {}).model.alphabet
+    without = dataclasses.replace(Reference.count(STORIES[1:], "en", {}).model, alphabet=alphabet)
+    documents = analysed(STORIES[:1])
+    expected = documents.means(without.surprisal(without.read(documents), np.zeros(1, bool)))
+    np.testing.assert_allclose(score(STORIES[:1], "en", "surprisal"), expected, rtol=1e-12)
+    new = "Nobody saw the goat of the village in the garden of the hen."
+    plain = Reference.count(STORIES, "en", {}).model
+    documents = analysed([new])
+    untouched = documents.means(plain.surprisal(plain.read(documents), np.zeros(1, bool)))
+    np.testing.assert_array_equal(score([new], "en", "surprisal"), untouched)
+
+
+def test_storybooks_and_new_text_of_their_kind_are_about_as_hard(shared_data):
+    for language, name in (("en", "02_storybooks"), ("en", "03_readers_grade1-2"), ("sv", "02_sagor")):
+        seen, new = (
+            passages((shared_data / language / part / f"{name}.txt").read_text(encoding="utf-8"), 200)
+            for part in ("train", "dev")
+        )
+        difference = np.median(score(new, language, "surprisal")) - np.median(score(seen, language, "surprisal"))
+        assert abs(difference) < 1.0, (name, difference)
+        assert reference_overlap(seen, language) > 0.9 and reference_overlap(new, language) < 0.1

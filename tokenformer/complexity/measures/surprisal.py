@@ -10,7 +10,7 @@ import numpy as np
 from tokenformer.complexity.measure import ARTIFICIAL, NATURAL, Measure, ScoreFunction
 from tokenformer.complexity.text.bigram import BigramModel, WordStream, numbered_words
 from tokenformer.complexity.text.documents import Documents
-from tokenformer.complexity.text.reference import built_in_reference, has_reference
+from tokenformer.complexity.text.reference import KNOWN_SHARE, built_in_reference, has_reference
 from tokenformer.complexity.text.words import normalise
 from tokenformer.config.keys import key
 from tokenformer.errors import UserError
@@ -69,9 +69,9 @@ def vocabulary_mean(documents: Documents, values: np.ndarray) -> np.ndarray:
 class SurprisalFunction:
     """Mean surprisal of a text's words in bits; 0 for a text without words.
 
-    A text that is part of a fitted reference (recognised by the digest of its normalised form) is priced by the model
-    of the rest of the reference, so that membership does not make it look easy. (For the built-in reference that is
-    not known: the stories it was counted in look easier than they would if they were new.) When a text is doubled, the
+    A text that is part of the reference is priced by the model of the rest of the reference, so that membership does
+    not make it look easy: in a fitted reference it is recognised by the digest of its normalised form, in the built-in
+    one by the hashes of its sentences (`Reference.overlap`). When a text is doubled, the
     price of one word changes, the first of the copy: by at most 250 bits, divided by the number of words. The mean over
     different words does not change.
     """
@@ -101,8 +101,9 @@ class BuiltInSurprisal:
         return self.mean(documents, bits)
 
     def _bits(self, documents: Documents) -> np.ndarray:
-        model = built_in_reference(self.language).model
-        return model.surprisal(model.read(documents), np.zeros(len(documents), dtype=bool))
+        reference = built_in_reference(self.language)
+        left_out = reference.overlap(documents) >= KNOWN_SHARE
+        return reference.model.surprisal(reference.model.read(documents), left_out)
 
 
 def learn_surprisal(

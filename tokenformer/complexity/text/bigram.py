@@ -138,7 +138,7 @@ class BigramModel:
         """-log2 P(word | previous word) of every word of `stream`, float64[t], finite.
 
         left_out: bool[documents of the stream]; true for documents that the model was fitted on. Their words are
-        priced by the model that is fitted on everything else.
+        priced by the model that is fitted on everything else. Words and pairs that it never counted are let be.
         """
         evidence = self._evidence(stream)
         rows = np.flatnonzero(left_out[stream.document])
@@ -186,29 +186,34 @@ class BigramModel:
         return KeyTable(self.pair_keys)
 
     def _leave_out(self, seen: Evidence, stream: WordStream, rows: np.ndarray) -> None:
-        """Takes out of `seen`, at `rows`, what each document itself contributed."""
-        size, kinds = len(self.vocabulary), max(self.pair_keys.size, 1)
+        """Takes out of `seen`, at `rows`, what each document itself contributed, and never more than was counted."""
+        size = len(self.vocabulary)
         document, word, previous = stream.document[rows], stream.word[rows], stream.previous()[rows]
+        position = self._pairs(previous, word)[1]
+        documents, document_row = np.unique(document, return_inverse=True)
 
-        own_documents, document_row, own_total = _tally(document)
-        own_words, word_row, own_word = _tally(document * size + word)
+        known = word != UNKNOWN
+        own_words, word_row, own_word = _tally((document_row * size + word)[known])
+        own_word = np.minimum(own_word, self.word_counts[own_words % size])
         only_here = own_word == self.word_counts[own_words % size]
-        lost = _sums(np.searchsorted(own_documents, own_words // size), only_here, own_documents.size)
-        seen.word[rows] -= own_word[word_row]
-        seen.total[rows] -= own_total[document_row]
-        seen.total_types[rows] -= lost[document_row]
+        seen.word[rows[known]] -= own_word[word_row]
+        seen.total[rows] -= _sums(own_words // size, own_word, documents.size)[document_row]
+        seen.total_types[rows] -= _sums(own_words // size, only_here, documents.size)[document_row]
 
-        inside = previous != UNKNOWN
-        rows, document, word, previous = rows[inside], document[inside], word[inside], previous[inside]
-        own_contexts, context_row, own_context = _tally(document * size + previous)
-        own_pairs, pair_row, own_pair = _tally(document * kinds + self._pairs(previous, word)[1])
+        paired, kinds = position != EMPTY, max(self.pair_keys.size, 1)
+        own_pairs, pair_row, own_pair = _tally(document_row[paired] * kinds + position[paired])
         pair = own_pairs % kinds
+        own_pair = np.minimum(own_pair, self.pair_counts[pair])
         only_here = own_pair == self.pair_counts[pair]
-        pair_context = own_pairs // kinds * size + self.pair_keys[pair] // size
-        lost = _sums(np.searchsorted(own_contexts, pair_context), only_here, own_contexts.size)
-        seen.pair[rows] -= own_pair[pair_row]
-        seen.context[rows] -= own_context[context_row]
-        seen.context_types[rows] -= lost[context_row]
+        seen.pair[rows[paired]] -= own_pair[pair_row]
+        contexts, context_of_pair = np.unique(
+            own_pairs // kinds * size + self.pair_keys[pair] // size, return_inverse=True
+        )
+        lost = [_sums(context_of_pair, values, contexts.size) for values in (own_pair, only_here)]
+        inside = np.flatnonzero(np.isin(document_row * size + previous, contexts) & (previous != UNKNOWN))
+        place = np.searchsorted(contexts, document_row[inside] * size + previous[inside])
+        seen.context[rows[inside]] -= lost[0][place]
+        seen.context_types[rows[inside]] -= lost[1][place]
 
 
 def _tally(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
