@@ -39,7 +39,7 @@ class SourceKind:
 
     Attributes:
         confidence: of its language, None where that was given.
-        overlap: share of its words, as far as they were looked at, that stand in sentences of the package's simple text,
+        overlap: share of its words, as far as they were looked at, in sentences of the package's simple text,
             in which `surprisal` is counted; 0 for languages without such text.
     """
 
