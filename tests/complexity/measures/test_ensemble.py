@@ -43,7 +43,7 @@ def test_members_are_chosen():
 
 @refused(
     ([], "must be a list of names"),
-    ("lix", "must be a list of names"),
+    ("lix", "measures must be a list"),
     (["lix", "fog"], "'fog' is not among the measures.*surprisal, lix"),
     (["ensemble"], "'ensemble' is not among"),
     (["flesch_kincaid_swedish"], "does not hold for language 'en'"),

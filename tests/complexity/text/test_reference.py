@@ -119,4 +119,4 @@ def test_storybooks_and_new_text_of_their_kind_are_about_as_hard(shared_data):
         )
         difference = np.median(score(new, language, "surprisal")) - np.median(score(seen, language, "surprisal"))
         assert abs(difference) < 1.0, (name, difference)
-        assert reference_overlap(seen, language) > 0.9 and reference_overlap(new, language) < 0.1
+        assert reference_overlap(seen, language) > 0.85 and reference_overlap(new, language) < 0.1
