@@ -64,7 +64,7 @@ def test_yoked_growth_takes_the_steps_of_the_same_seed(tiny_grid):
 
 
 def test_what_losses_decide_waits_for_the_run(tiny_grid):
-    plateau = {"name": "plateau", "improvement_per_petaflop": 0.1, "events": 1, "loss": "training"}
+    plateau = {"name": "plateau", "improvement_per_petaflop": 0.1, "loss": "training", "average_steps": 2}
     plateau = {"settings": {"growth.trigger": plateau}}
     yoked = {"growth": {"steps_of": "plateau"}}
     path = tiny_grid(arms=arms(plateau=plateau, yoked=yoked))

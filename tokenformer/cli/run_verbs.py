@@ -44,10 +44,19 @@ class Plan(RunFile):
     Example: tokenformer plan configs/tokenformer.yaml --set tokens.train_steps=1000
 
     Example: tokenformer plan configs/llama.yaml --resolved
+
+    Example: tokenformer plan my.yaml --optimise experiments/results/english/records --flops 4e13
     """
 
     resolved: bool = False
     """Print the whole YAML of the run instead: what the file extends, and every default."""
+
+    optimise: Path | None = None
+    """Propose sizes and growth steps for a budget, by the records in this folder, which `compare` wrote."""
+    flops: float | None = None
+    """Budget in training FLOPs, for --optimise."""
+    hours: float | None = None
+    """Budget in hours on a machine like that of the records, for --optimise."""
 
     def __call__(self) -> None:
         if self.resolved:
@@ -56,6 +65,11 @@ class Plan(RunFile):
             print(resolved_yaml(self.config, self.set), end="")
             return
         run = prepared_run(self.config, self.set)
+        if self.optimise is not None:
+            from tokenformer.experiments.optimise import proposed, read_records
+
+            print(proposed(run, read_records(self.optimise), self.flops, self.hours))
+            return
         from tokenformer.trainer.run.plan_table import plan_table
 
         print(plan_table(run))
