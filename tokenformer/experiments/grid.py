@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional  # noqa: UP035 (as in config.sections, whose `build` reads these)
 
 from tokenformer.config.building import build
-from tokenformer.config.loading import read_yaml
+from tokenformer.config.loading import read_extended, read_yaml
 from tokenformer.errors import UserError
 
 # ruff: noqa: UP006, UP045
@@ -179,7 +179,7 @@ class Grid:
         content = build(raw, GridContent, "", str(path))
         base = path.parent / content.base
         _check(content, str(path))
-        digest = hashlib.sha256(json.dumps([raw, read_yaml(base)], sort_keys=True).encode()).hexdigest()
+        digest = hashlib.sha256(json.dumps([raw, read_extended(base)], sort_keys=True).encode()).hexdigest()
         return cls(path, content, base, digest)
 
 

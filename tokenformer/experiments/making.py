@@ -16,7 +16,7 @@ from pathlib import Path
 
 import yaml
 
-from tokenformer.config.loading import apply_assignment, read_yaml
+from tokenformer.config.loading import apply_assignment, read_extended
 from tokenformer.experiments.matching import assignment
 from tokenformer.experiments.records import made_record, record_file, write_record
 from tokenformer.experiments.runs import GridRun, RunList
@@ -94,7 +94,7 @@ class Maker:
 
     def _write_config(self, run: GridRun, settings: list[str]) -> Path:
         """The run's own YAML, complete, beside its folder's other files."""
-        content = read_yaml(self.runs.grid.base)
+        content = read_extended(self.runs.grid.base)
         for setting in [*settings, *self._places(run, settings)]:
             apply_assignment(content, setting)
         steps = content["tokens"]["train_steps"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tokenformer.config.loading import apply_assignment, read_yaml
+from tokenformer.config.loading import apply_assignment, read_extended
 from tokenformer.errors import UserError
 from tokenformer.experiments.grid import Grid
 
@@ -238,7 +238,7 @@ class Matching:
 
     def corpus_setting(self, settings: Sequence[str]) -> str:
         """The setting that says where the corpus of a run lies on this machine."""
-        content = read_yaml(self.grid.base)
+        content = read_extended(self.grid.base)
         for setting in settings:
             apply_assignment(content, setting)
         folder = content["data_stages"][0]["data"]["dataset"]["dataset_folder"]

@@ -49,7 +49,7 @@ def read_records(folder: Path) -> list[Record]:
 
 
 def proposed(run: Any, records: list[Record], flops: float | None = None, hours: float | None = None) -> str:
-    """What is to be printed: the best run of each kind within a budget, with its forecast.
+    """The best run of each kind within a budget, with its forecast, as it is to be printed.
 
     Args:
         run: a `PreparedRun`, whose model is scaled.
@@ -130,7 +130,7 @@ def _text(law: Law, records: list[Record], best: dict[str, Proposal], flops: flo
 
 
 def _how_sure(law: Law, records: list[Record], flops: float, run: Any) -> list[str]:
-    """What the forecast rests on, and where it leaves it."""
+    """The ground of the forecast, and where the forecast leaves it."""
     dearest = max(record["flops"] for record in records)
     grown = sum(bool(record["growth"]) for record in records)
     lines = [
