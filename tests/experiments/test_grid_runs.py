@@ -11,7 +11,7 @@ import time
 import pytest
 from scipy import stats
 
-from tests.support.training.launching import clean_environment, run_python
+from tests.support.training.launching import clean_environment
 from tests.support.training.run_files import metrics
 from tokenformer.cli import main
 
@@ -45,6 +45,7 @@ def outcome_in(run) -> float:
     return sum(losses) / len(losses)
 
 
+@pytest.mark.slow
 def test_from_yaml_to_page_through_a_kill(tiny_grid):
     path = tiny_grid(settings={"curriculum.ordering": {"name": "easy_to_hard"}, "tokens.train_steps": 120})
     folder = path.parent
@@ -52,7 +53,8 @@ def test_from_yaml_to_page_through_a_kill(tiny_grid):
     assert [record.name for record in (folder / "results" / "records").iterdir()] == ["grown-1.jsonl"]
     first = (folder / "results" / "records" / "grown-1.jsonl").read_bytes()
 
-    result = run_python(compare(path, "--nice", "1"), clean_environment())
+    command = [sys.executable, *compare(path, "--nice", "1")]
+    result = subprocess.run(command, env=clean_environment(), capture_output=True, text=True, timeout=SECONDS_ALLOWED)
     assert result.returncode == 0, result.stderr[-3000:]
     assert "1 of 4 runs are finished" in result.stderr
     assert (folder / "results" / "records" / "grown-1.jsonl").read_bytes() == first
