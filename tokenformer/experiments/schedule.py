@@ -34,7 +34,7 @@ def make_all(runs: RunList, maker: Maker, chosen: list[GridRun], jobs: int) -> F
     with ThreadPoolExecutor(jobs) as pool:
         try:
             while left or running:
-                waiting = _start(pool, runs, maker, left, running, jobs, finished)
+                waiting = _start(pool, runs, maker, left, running, jobs, finished, progress)
                 if not running:
                     finished.waiting = waiting
                     break
@@ -55,6 +55,7 @@ def _start(
     running: dict[Future, GridRun],
     jobs: int,
     finished: Finished,
+    progress: "_Progress",
 ) -> dict[GridRun, str]:
     """Starts runs of `left` that wait for nothing until `jobs` are running; the reasons of those that wait."""
     waiting = {}
@@ -68,6 +69,7 @@ def _start(
             continue
         except UserError as error:
             finished.failed[run] = str(error)
+            progress.say(f"{run.label} cannot be made: {error}")
             left.remove(run)
             continue
         left.remove(run)
