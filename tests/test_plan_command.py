@@ -98,6 +98,11 @@ def number(text: str) -> float:
     return float(text.replace(",", ""))
 
 
+def test_the_title_says_what_is_trained_and_on_which_data(plan):
+    title = " ".join(plan({"data_stages.0.name": "my-text"}).split("┏")[0].split())
+    assert re.search(r"tokenformer\.yaml: tokenformer, [\d,]+ steps on my-text$", title)
+
+
 def test_prepare_prints_its_report(corpus_folder):
     report = (corpus_folder / "report.txt").read_text(encoding="utf-8")
     assert "Complexity: lix" in report

@@ -78,7 +78,8 @@ def plan_table(run: PreparedRun) -> str:
     """The stages as text: step, words, tokens, complexity, parameters, FLOPs and an estimated time."""
     stages = run.stages()
     rates = [_flops_per_second(run, number) for number in range(len(stages))]
-    title = escape(f"{run.name}: {run.config.model_type}, {run.config.tokens.train_steps:,} steps")
+    steps, data = run.config.tokens.train_steps, run.config.data_stages[0].name
+    title = escape(f"{run.name}: {run.config.model_type}, {steps:,} steps on {data}")
     table = Table(title=title, title_justify="left")
     headings = ("stage", "from step", "words", "tokens", "complexity", "parameters", "FLOPs", "time", "why")
     for heading in headings:
