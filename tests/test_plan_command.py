@@ -45,6 +45,7 @@ def corpus_folder(tmp_path_factory):
         lines.append(" ".join(random.choice(HARD if is_hard else EASY) for is_hard in hard))
     (folder / "text.txt").write_text("\n".join(lines), encoding="utf-8")
     arguments = ["prepare", str(folder / "text.txt"), "--output", str(folder / "prepared"), "--unit", "line"]
+    arguments += ["--language", "en"]
     assert cli.main([*arguments, "--measure", "lix", "--vocabulary-size", "300", "--validation-share", "0.1"]) == 0
     return folder / "prepared"
 
