@@ -26,13 +26,18 @@ FEW_STEPS = {
     "growth.minimum_steps_between": 1,
     "growth.trigger.percentiles": "[0.01, 0.02]",
 }
-# In CI the command adds these words to a verb, and the checkpoint of step 1400 is that of step 3.
+# In CI the command adds these words to a verb, and the checkpoint of step 1400 is that of step 3. Settings stand before
+# the page's own, which win.
 QUICK_COMMAND = """#!{python}
 import sys
 from tokenformer.cli import main
 MORE = {more}
 words = [word.replace("checkpoints/1400", "checkpoints/3") for word in sys.argv[1:]]
-sys.exit(main(words + MORE.get(" ".join(words[:2]), MORE.get(words[0], []))))
+if words[0] == "corpus":
+    words += MORE[" ".join(words[:2])]
+else:
+    words[2:2] = MORE.get(words[0], [])
+sys.exit(main(words))
 """
 
 
