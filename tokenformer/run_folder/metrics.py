@@ -81,7 +81,7 @@ def _finite(line: Line) -> Line:
 
 
 def _belongs_to(line: Line, step: int) -> bool:
-    """Whether a run that stands after `step` has written the line.
+    """Tells whether a run that stands after `step` has written the line.
 
     Growth after step k is done when step k + 1 begins, so its lines come after the checkpoint of step k.
     """
