@@ -8,7 +8,7 @@ import torch
 
 from tests.support.random_checkpoints import llama_config, tokenformer_config, trained_states, write_random_checkpoint
 from tokenformer.cli import main
-from tokenformer.conversion import hugging_face
+from tokenformer.conversion import hugging_face, verification
 from tokenformer.conversion.export import export_checkpoint
 from tokenformer.data.tokenizer import train_tokenizer
 from tokenformer.errors import UserError
@@ -124,8 +124,6 @@ def test_what_cannot_be_imported_is_named(pair, tmp_path, damaged, named):
 
 
 def test_an_export_that_computes_something_else_is_refused(pair, tmp_path, tokenizer, monkeypatch):
-    from tokenformer.conversion import verification
-
     honest = verification.trained_logits
     monkeypatch.setattr(verification, "trained_logits", lambda *details: honest(*details) + 0.01)
     with pytest.raises(UserError, match="computes something else: max .logit difference. 1.0e-02"):

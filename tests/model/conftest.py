@@ -8,6 +8,10 @@ import pytest
 import torch
 
 from tokenformer.model.config import TokenformerConfig
+from tokenformer.trainer import bootstrap
+
+# Tests import Nanotron as other packages from here on.
+bootstrap()
 
 DEFAULTS = {
     "hidden_size": 24,
@@ -31,11 +35,9 @@ def tokenformer_config() -> Callable[..., TokenformerConfig]:
 @pytest.fixture(scope="module")
 def parallel_context():
     """Nanotron's, with one process. Neither its process group nor the launch variables are left behind."""
-    from tokenformer.trainer import bootstrap
-    from tokenformer.trainer.bridge.cpu_host import ensure_process_group
-
-    bootstrap()
     from nanotron.parallel import ParallelContext
+
+    from tokenformer.trainer.bridge.cpu_host import ensure_process_group
 
     environment = dict(os.environ)
     ensure_process_group()

@@ -2,12 +2,14 @@
 
 import pytest
 import torch
+from nanotron.config import LlamaConfig
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from tokenformer.growth.append_tokens import AppendTokens
 from tokenformer.model.config import LayerTokens, TokenSegment
-from tokenformer.model.flops import model_size
+from tokenformer.model.flops import SIZES, model_size
+from tokenformer.trainer.bridge.model_config import MODEL_CONFIGS
 
 TOKENFORMERS = {
     "tied": {},
@@ -45,8 +47,6 @@ def config(request, tokenformer_config, parallel_context):
     model_type, name = request.param
     if model_type == "tokenformer":
         return tokenformer_config(**TOKENFORMERS[name])
-    from nanotron.config import LlamaConfig
-
     shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 88}
     return LlamaConfig(vocab_size=50, max_position_embeddings=16, **{**shape, **LLAMAS[name]})
 
@@ -111,7 +111,4 @@ def test_growth_costs_what_its_parameters_cost(tokenformer_config, build, batch)
 
 
 def test_a_size_for_every_model_type():
-    from tokenformer.model.flops import SIZES
-    from tokenformer.trainer.bridge.model_config import MODEL_CONFIGS
-
     assert {target.rpartition(":")[2] for target in MODEL_CONFIGS.values()} == SIZES.keys()

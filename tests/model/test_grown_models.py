@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from nanotron.config import LlamaConfig
 
 from tests.support.growth.plain_models import grown
 from tokenformer.growth.append_tokens import AppendTokens
@@ -44,8 +45,6 @@ def random_parameters():
 
 @pytest.fixture
 def llama_config(parallel_context):
-    from nanotron.config import LlamaConfig
-
     def make(**changes):
         sizes = {"hidden_size": 32, "intermediate_size": 40, "num_hidden_layers": 2, "num_attention_heads": 4}
         return LlamaConfig(**{**sizes, "vocab_size": 50, "max_position_embeddings": 16, **changes})

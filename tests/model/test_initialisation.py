@@ -4,19 +4,14 @@ import math
 
 import pytest
 import torch
+from nanotron.parallel.parameters import SlicesPair
+from nanotron.parallel.sharded_parameters import create_sharded_parameter
 
 from tokenformer.model.config import TokenSegment
+from tokenformer.model.init import initialise
 
 WIDE = {"hidden_size": 96, "qkv_tokens": 80, "output_tokens": 60, "feed_forward_tokens": 200, "vocab_size": 400}
 STD = 0.03
-
-
-@pytest.fixture(scope="module")
-def init(parallel_context):
-    """The module under test, which imports Nanotron and so wants it to be repaired first."""
-    from tokenformer.model import init
-
-    return init
 
 
 def parameters_of(model) -> dict[str, torch.Tensor]:
@@ -91,11 +86,8 @@ def test_a_layer_does_not_depend_on_its_neighbours(tokenformer_config, build):
 
 @pytest.mark.parametrize("segments", [(8,), (8, 4), (2, 6, 4)])
 @pytest.mark.parametrize("ranks", [1, 2])
-def test_shards_are_parts_of_one_draw(tokenformer_config, init, ranks, segments):
+def test_shards_are_parts_of_one_draw(tokenformer_config, ranks, segments):
     """Each rank draws the whole parameter and keeps its share of every segment."""
-    from nanotron.parallel.parameters import SlicesPair
-    from nanotron.parallel.sharded_parameters import create_sharded_parameter
-
     config = tokenformer_config(feed_forward_tokens=[TokenSegment(size, 1.0) for size in segments])
     name, total = "model.decoder.0.pp_block.feed_forward.pattention.key_tokens", sum(segments)
     together = torch.full((total, 5), math.nan)
@@ -108,7 +100,7 @@ def test_shards_are_parts_of_one_draw(tokenformer_config, init, ranks, segments)
             start, local = start + size, local + share
         shard = torch.nn.Parameter(torch.empty(total // ranks, 5))
         shard = create_sharded_parameter(shard, tuple(range(ranks)), tuple(pairs), (total, 5))
-        init.initialise([(name, shard)], config, STD, seed=6, tau={})
+        initialise([(name, shard)], config, STD, seed=6, tau={})
         for pair in pairs:
             together[pair.global_slices] = shard.detach()[pair.local_slices]
     whole = create_sharded_parameter(
@@ -117,5 +109,5 @@ def test_shards_are_parts_of_one_draw(tokenformer_config, init, ranks, segments)
         (SlicesPair((slice(None),) * 2, (slice(None),) * 2),),
         (total, 5),
     )
-    init.initialise([(name, whole)], config, STD, seed=6, tau={})
+    initialise([(name, whole)], config, STD, seed=6, tau={})
     assert torch.equal(together, whole.detach())

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from nanotron.trainer import CONFIG_TO_MODEL_CLASS
 
 from tests.support.growth.plain_models import grown
 from tokenformer.growth.append_tokens import AppendTokens
@@ -16,8 +17,6 @@ def model(tokenformer_config, build):
 
 
 def test_the_config_of_a_yaml_finds_the_model(model, tokenformer_config):
-    from nanotron.trainer import CONFIG_TO_MODEL_CLASS
-
     assert CONFIG_TO_MODEL_CLASS[type(tokenformer_config()).__name__] is type(model)
 
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from nanotron.parallel.tensor_parallel.enum import TensorParallelLinearMode
 
 from tokenformer.kernels import pattention
+from tokenformer.model.block import TokenformerBlock
 from tokenformer.model.config import TokenformerConfig
 from tokenformer.model.flops import tokenformer_size
 
@@ -58,9 +60,6 @@ def fixed_numbers(shape: tuple[int, ...], seed: int, scale: float, dtype: torch.
 @pytest.fixture(scope="module")
 def block_output(parallel_context):
     """`block_output(dtype, **changes)` is what a block of the official settings makes of the fixed input."""
-    from nanotron.parallel.tensor_parallel.enum import TensorParallelLinearMode
-
-    from tokenformer.model.block import TokenformerBlock
 
     def block_output(dtype: torch.dtype, **changes) -> torch.Tensor:
         config = TokenformerConfig(**{**SMALL, **OFFICIAL, **changes})

@@ -15,6 +15,10 @@ import yaml
 from tests.support.training.launching import LAUNCH_VARIABLES, start_torchrun, start_training, train_arguments
 from tests.support.training.layout_runs import LAYOUTS, RECORDING_RANK, RUN_OF_SIX_STEPS
 from tests.support.training.tiny_run import RUN, TWO_REPLICAS, prepare, tiny_content
+from tokenformer.trainer import bootstrap
+
+# Tests import Nanotron as other packages from here on.
+bootstrap()
 
 
 @pytest.fixture(scope="session")
@@ -133,9 +137,6 @@ def live_trainer(tiny_config: Path, tmp_path_factory) -> LiveTrainer:
 
     @contextmanager
     def trainer(*settings: str):
-        from tokenformer.trainer import bootstrap
-
-        bootstrap()
         from tokenformer.trainer.bridge.cpu_host import ensure_process_group
         from tokenformer.trainer.loop.trainer import TokenformerTrainer, write_run_files
         from tokenformer.trainer.run.prepared_run import PreparedRun

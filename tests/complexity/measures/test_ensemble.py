@@ -1,20 +1,19 @@
+import json
+
 import numpy as np
 import pytest
 
+from scripts.rebuild_reference import NORM_FILES, norms
 from tests.support.cases import refused
 from tests.support.ladders import LADDERS
 from tokenformer.complexity import MEASURES, score
-from tokenformer.complexity.measures.ensemble import ENSEMBLE
+from tokenformer.complexity.measures.ensemble import ENSEMBLE, NORMS_FILE
 
 SWEDISH_LIKE = LADDERS["sv"]
 
 
 def test_it_is_the_mean_of_standardised_measures():
     """Two passages with the means and standard deviations that the package states."""
-    import json
-
-    from tokenformer.complexity.measures.ensemble import NORMS_FILE
-
     norms = json.loads(NORMS_FILE.read_text(encoding="utf-8"))["norms"]["en"]
     texts = LADDERS["en"]
     columns = [MEASURES["surprisal"](texts, "en"), np.log(MEASURES["sentence_length"](texts, "en"))]
@@ -53,12 +52,7 @@ def test_members_that_cannot_be_are_refused(measures):
 
 
 def test_the_norms_are_what_their_texts_give(shared_data):
-    import json
-
     pytest.importorskip("wordfreq")
-    from scripts.rebuild_reference import NORM_FILES, norms
-    from tokenformer.complexity.measures.ensemble import NORMS_FILE
-
     stated = json.loads(NORMS_FILE.read_text(encoding="utf-8"))["norms"]
     for language in NORM_FILES:
         for name, pair in norms(language, shared_data).items():

@@ -8,6 +8,8 @@ import pytest
 from tests.support.cases import cases
 from tokenformer import cli
 from tokenformer.corpora import write_corpus
+from tokenformer.corpora.code import corpus
+from tokenformer.corpora.code.source_tree import standard_library
 from tokenformer.data.corpus import PreparedCorpus
 from tokenformer.data.options import text_key
 from tokenformer.errors import UserError
@@ -86,9 +88,6 @@ def test_a_mistake_leaves_nothing(tree, tmp_path, options, message):
 
 def test_the_standard_library_is_written_and_prepared(tmp_path, monkeypatch, capsys):
     """Of its folder `email` alone, which is quick; the licence is the Foundation's."""
-    from tokenformer.corpora.code import corpus
-    from tokenformer.corpora.code.source_tree import standard_library
-
     monkeypatch.setattr(corpus, "standard_library", lambda: standard_library() / "email")
     folder = str(tmp_path / "code")
     assert (

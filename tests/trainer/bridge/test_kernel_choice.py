@@ -3,6 +3,8 @@
 import pytest
 
 from tests.support.training.run_files import event_steps, step_lines
+from tokenformer.trainer.loop import launch
+from tokenformer.trainer.loop.validation import HeldOutLoss
 
 STEPS = 200
 # At four times this learning rate training is chaotic, and rounding errors grow a hundredfold in twenty steps.
@@ -48,11 +50,6 @@ def test_torch_and_reference_have_the_same_losses(train_here, tmp_path):
 
 def test_triton_has_the_same_losses(train_here, tmp_path, monkeypatch, capfd):
     pytest.importorskip("triton")
-    from tokenformer.trainer import bootstrap
-
-    bootstrap()
-    from tokenformer.trainer.loop.validation import HeldOutLoss
-
     monkeypatch.setattr(HeldOutLoss, "measure", lambda self, model: {"val/loss": 1.0})
     ours, expected = (train_under(kernel, train_here, tmp_path, SHORT) for kernel in ("triton", "torch"))
     assert len(losses(ours)) == 6 and len(event_steps(ours)) == 2
@@ -62,8 +59,6 @@ def test_triton_has_the_same_losses(train_here, tmp_path, monkeypatch, capfd):
 
 
 def test_a_kernel_that_cannot_run_is_one_line_before_work_starts(command_line, tmp_path, monkeypatch, capfd):
-    from tokenformer.trainer.loop import launch
-
     def refuse(name, device):
         raise ValueError("kernel 'triton' cannot run: there is no compiler")
 

@@ -1,7 +1,17 @@
 """Nanotron's own parser reads a Tokenformer, still reads its own models, and reads what we translate for it."""
 
 import pytest
+import torch
 import yaml
+from nanotron.config import LlamaConfig, Starcoder2Config, get_config_from_file
+from nanotron.config.config import ModelArgs
+from nanotron.parallel.tensor_parallel.enum import TensorParallelLinearMode
+
+from tokenformer.config.loading import load_config
+from tokenformer.model.config import TokenformerConfig, TokenSegment
+from tokenformer.trainer.bridge.model_config import model_config_from
+from tokenformer.trainer.bridge.nanotron_config import as_nanotron_yaml
+from tokenformer.trainer.bridge.registry import register_model_types
 
 NANOTRON_FILE = """
 general: {project: p, run: r, seed: 1}
@@ -43,10 +53,6 @@ STARCODER = {**SHARED, "is_starcoder2_config": True, "intermediate_size": 64, "m
 @pytest.fixture
 def parsed(tmp_path):
     """Nanotron's reading of its own file with this `model_config`."""
-    from tokenformer.trainer import bootstrap
-
-    bootstrap()
-    from nanotron.config import get_config_from_file
 
     def parse(model_config):
         path = tmp_path / "nanotron.yaml"
@@ -57,8 +63,6 @@ def parsed(tmp_path):
 
 
 def test_a_tokenformer_is_parsed(parsed):
-    from tokenformer.model.config import TokenformerConfig
-
     assert parsed(TOKENFORMER) == TokenformerConfig(
         hidden_size=32,
         num_hidden_layers=2,
@@ -72,8 +76,6 @@ def test_a_tokenformer_is_parsed(parsed):
 
 
 def test_a_grown_tokenformer_is_parsed_with_its_segments(parsed):
-    from tokenformer.model.config import TokenSegment
-
     segments = [{"tokens": 16, "tau": 4.0}, {"tokens": 16, "tau": 4.0}]
     model_config = parsed(TOKENFORMER | {"qkv_tokens": segments, "rotary_fraction": 1.0})
     assert model_config.qkv_tokens == [TokenSegment(16, 4.0), TokenSegment(16, 4.0)]
@@ -81,17 +83,11 @@ def test_a_grown_tokenformer_is_parsed_with_its_segments(parsed):
 
 
 def test_nanotrons_own_models_are_parsed_as_before(parsed):
-    from nanotron.config import LlamaConfig, Starcoder2Config
-
     assert type(parsed(LLAMA)) is LlamaConfig
     assert type(parsed(STARCODER)) is Starcoder2Config
 
 
 def test_registering_again_changes_nothing(parsed):
-    from nanotron.config.config import ModelArgs
-
-    from tokenformer.trainer.bridge.registry import register_model_types
-
     before = ModelArgs.__annotations__["model_config"]
     register_model_types()
     assert ModelArgs.__annotations__["model_config"] == before
@@ -100,17 +96,6 @@ def test_registering_again_changes_nothing(parsed):
 
 def test_every_value_of_our_file_reaches_nanotron(tiny_config, tmp_path):
     """Values that differ from every default, under the names of Nanotron's main branch."""
-    from tokenformer.trainer import bootstrap
-
-    bootstrap()
-    import torch
-    from nanotron.config import get_config_from_file
-    from nanotron.parallel.tensor_parallel.enum import TensorParallelLinearMode
-
-    from tokenformer.config.loading import load_config
-    from tokenformer.trainer.bridge.model_config import model_config_from
-    from tokenformer.trainer.bridge.nanotron_config import as_nanotron_yaml
-
     settings = {
         "general.seed": 11,
         "parallelism.tp_mode": "REDUCE_SCATTER",

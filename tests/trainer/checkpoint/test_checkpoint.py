@@ -6,10 +6,13 @@ import shutil
 from types import SimpleNamespace
 
 import pytest
+from nanotron.config import get_config_from_file
 
 from tests.support.training.run_files import checkpoint, event_steps, growth_lines, weights
 from tokenformer.errors import UserError
+from tokenformer.model.config import TokenformerConfig, TokenSegment
 from tokenformer.trainer.checkpoint import records as checkpoints
+from tokenformer.trainer.run.prepared_run import PreparedRun
 
 NANOTRON = {
     "checkpoint_metadata.json",
@@ -58,8 +61,6 @@ def test_growth_json_tells_the_segments_and_their_tau(reference):
 
 
 def test_curriculum_json_tells_the_position_in_the_plan(reference, tiny_config):
-    from tokenformer.trainer.run.prepared_run import PreparedRun
-
     run = PreparedRun.from_file(tiny_config)
     for step in (1, 9, 16):
         record = read_json(checkpoint(reference, step) / "curriculum.json")
@@ -73,13 +74,6 @@ def test_curriculum_json_tells_the_position_in_the_plan(reference, tiny_config):
 
 
 def test_nanotrons_own_parser_reads_the_config_with_the_grown_model(reference):
-    from tokenformer.trainer import bootstrap
-
-    bootstrap()
-    from nanotron.config import get_config_from_file
-
-    from tokenformer.model.config import TokenformerConfig, TokenSegment
-
     path = checkpoint(reference) / "config.yaml"
     config = get_config_from_file(str(path))
     assert isinstance(config.model.model_config, TokenformerConfig)

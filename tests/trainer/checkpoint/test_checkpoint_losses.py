@@ -17,6 +17,7 @@ from tokenformer.errors import UserError
 from tokenformer.trainer.checkpoint import checkpoint_losses
 from tokenformer.trainer.checkpoint.checkpoint_losses import CheckpointLosses, measure_of_models
 from tokenformer.trainer.checkpoint.loaded_model import tokenizer_of_run
+from tokenformer.trainer.checkpoint.restore import restore
 from tokenformer.trainer.checkpoint.stored import StoredCheckpoint
 from tokenformer.trainer.checkpoint.written import built_model, one_process
 
@@ -30,8 +31,6 @@ def losses(reference) -> CheckpointLosses:
 
 def expected_nats(folder, tokens: list[int], end: int, length: int) -> float:
     """By the model's own loss, window after window, alone."""
-    from tokenformer.trainer.checkpoint.restore import restore
-
     stored, stream, nats = StoredCheckpoint(folder), [end, *tokens], 0.0
     with one_process() as context, torch.no_grad():
         model = built_model(stored.model_config, stored.dtype, context)

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from tests.support.training.layout_runs import LAYOUTS
 from tests.support.training.run_files import checkpoint, growth_lines, step_lines
 from tokenformer.cli import main
+from tokenformer.conversion.training_facts import TrainingFacts
 from tokenformer.model.flops import model_size
 from tokenformer.trainer.checkpoint.stored import StoredCheckpoint
 
@@ -105,8 +106,6 @@ def test_a_revision_that_no_checkpoint_is_near_to_is_named(reference, tmp_path, 
 
 
 def test_older_checkpoints_count_their_words_by_the_metrics(reference, tmp_path):
-    from tokenformer.conversion.training_facts import TrainingFacts
-
     run = shutil.copytree(reference, tmp_path / "run")
     path = checkpoint(run, 9) / "curriculum.json"
     content = json.loads(path.read_text())

@@ -7,6 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from nanotron import trainer
+from nanotron.config import LRSchedulerArgs, OptimizerArgs, get_config_from_file
+from nanotron.helpers import init_optimizer_and_grad_accumulator
+from nanotron.models import build_model
+from nanotron.serialize.optimizer import load_optimizer
+from nanotron.serialize.weights import load_weights
 
 from tests.support.training.layout_runs import LAYOUTS
 from tests.support.training.run_files import assert_same_end, checkpoint, event_steps, files, rewound_copy
@@ -41,13 +47,6 @@ def test_a_checkpoint_of_any_layout_becomes_one_of_one_process(layout_run, tmp_p
 
 def read_by_nanotron(folder: Path) -> dict[str, ParameterState]:
     """What Nanotron's own functions make of a checkpoint of one process."""
-    from nanotron import trainer
-    from nanotron.config import LRSchedulerArgs, OptimizerArgs, get_config_from_file
-    from nanotron.helpers import init_optimizer_and_grad_accumulator
-    from nanotron.models import build_model
-    from nanotron.serialize.optimizer import load_optimizer
-    from nanotron.serialize.weights import load_weights
-
     with one_process() as context:
         config = get_config_from_file(str(folder / "config.yaml"))
         model_class = trainer.CONFIG_TO_MODEL_CLASS[type(config.model.model_config).__name__]

@@ -10,6 +10,8 @@ from tests.support.programs.killed_in_growth import POINTS
 from tests.support.training.launching import start_training
 from tests.support.training.run_files import assert_same_end, event_steps, growth_lines, latest_step
 from tests.support.training.tiny_run import RUN, TWO_REPLICAS
+from tokenformer.trainer.growing.memory import bytes_needed
+from tokenformer.trainer.loop.observers import growing
 
 # One step is lost whenever growth fails.
 SHORT = (
@@ -147,9 +149,6 @@ def bytes_held(trainer) -> int:
 @pytest.mark.parametrize("mode", MODES)
 def test_the_bytes_that_are_named_are_those_of_the_grown_model(live_trainer, mode, monkeypatch):
     with live_trainer(*SHORT, *MODES[mode]) as trainer:
-        from tokenformer.trainer.growing.memory import bytes_needed
-        from tokenformer.trainer.loop.observers import growing
-
         grow, found = growing.grow, []
 
         def watched_grow(trainer, transition, *details):

@@ -15,6 +15,7 @@ from tests.support.training import doubled_layers
 from tests.support.training.launching import start_training
 from tests.support.training.run_files import metrics
 from tokenformer.growth.operator import GrowthContext
+from tokenformer.trainer.run.prepared_run import PreparedRun
 
 SEED = 7  # of the tiny run
 EVENTS = (2, 4)
@@ -153,7 +154,6 @@ def pieces(runs, case: tuple[str, str], stage: int, moment: str) -> dict[str, di
 @pytest.fixture(scope="module")
 def transitions(tiny_config):
     """The growth events of a case, as a list of `Transition`."""
-    from tokenformer.trainer.run.prepared_run import PreparedRun
 
     @cache
     def of(layout: str, growth: str) -> list:

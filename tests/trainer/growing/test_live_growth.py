@@ -6,6 +6,9 @@ import pytest
 import torch
 
 from tests.support.training.run_files import growth_lines
+from tokenformer.growth.parameter_state import ParameterState
+from tokenformer.trainer.loop.observers import growing
+from tokenformer.trainer.loop.trainer import TokenformerTrainer
 
 # Growth within warm-up and within the constant part, each at least ten steps before the end of the run.
 EVENTS = (2, 5)
@@ -55,8 +58,6 @@ class Event:
 
 
 def standing(trainer) -> Standing:
-    from tokenformer.growth.parameter_state import ParameterState
-
     optimizer, accumulator = trainer.optimizer, trainer.grad_accumulator
     adam = {optimizer.id_to_name[id(param)]: state for param, state in optimizer.get_base_optimizer().state.items()}
     parameters = {}
@@ -79,12 +80,6 @@ def standing(trainer) -> Standing:
 
 def watched_run(live_trainer, settings) -> list[Event]:
     """Trains a run and returns its growth events."""
-    from tokenformer.trainer import bootstrap
-
-    bootstrap()
-    from tokenformer.trainer.loop.observers import growing
-    from tokenformer.trainer.loop.trainer import TokenformerTrainer
-
     moments, weights_after = [], {}
     grow = growing.grow
 

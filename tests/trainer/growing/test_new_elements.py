@@ -5,7 +5,8 @@ import torch
 from torch.optim import AdamW
 
 from tests.support.training.run_files import assert_same_end, event_steps, rewound_copy
-from tokenformer.trainer import bootstrap
+from tokenformer.trainer.growing.new_elements import NewElements, rate_of_new_elements, slow_down
+from tokenformer.trainer.loop.trainer import TokenformerTrainer
 
 SETTINGS = {"weight_decay": 0.3, "betas": (0.9, 0.97), "eps": 1e-8}
 RATE, EVENT, WARMUP, FACTOR = 0.01, 4, 5, 0.6
@@ -29,9 +30,6 @@ def rate_at(step: int) -> float:
 @pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize("kind", ["rows", "anywhere"])
 def test_new_elements_step_as_in_a_tensor_of_their_own(kind, fused):
-    bootstrap()
-    from tokenformer.trainer.growing.new_elements import NewElements, rate_of_new_elements, slow_down
-
     new = masks()[kind]
     start = torch.randn(8, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     together = torch.nn.Parameter(start.clone())
@@ -55,9 +53,6 @@ def test_new_elements_step_as_in_a_tensor_of_their_own(kind, fused):
 
 
 def test_it_ends_when_the_rate_is_that_of_the_others():
-    bootstrap()
-    from tokenformer.trainer.growing.new_elements import NewElements, slow_down
-
     new, rates = masks()["rows"], iter([0.5, 0.5, None, None])
     tensors = [torch.nn.Parameter(torch.ones(8, 6, dtype=torch.float64)) for _ in range(2)]
     slowed, plain = (AdamW([tensor], lr=RATE) for tensor in tensors)
@@ -96,8 +91,6 @@ def test_in_a_run_the_rate_acts_on_every_new_element_and_on_no_other(live_traine
         weights[trainer.iteration_step] = {name: param.detach().clone() for name, param in named}
 
     with pytest.MonkeyPatch.context() as patch, live_trainer(*STANDING_STILL, *MODES[mode]) as trainer:
-        from tokenformer.trainer.loop.trainer import TokenformerTrainer
-
         patch.setattr(TokenformerTrainer, "post_train_step", note)
         trainer.fit()
     grown = [name for name in weights[8] if name.endswith(("key_tokens", "value_tokens"))]

@@ -6,6 +6,8 @@ import pytest
 import yaml
 
 from tests.support.training.run_files import growth_lines, metrics, step_lines
+from tokenformer.data.prepare import PrepareOptions, prepare_corpus
+from tokenformer.data.reading import InputSource
 
 FILES = ("01_childes", "02_storybooks", "03_readers_grade1-2", "11_expository")
 STEPS = 500
@@ -28,9 +30,6 @@ SETTINGS = (
 @pytest.fixture(scope="module")
 def english(shared_data, tmp_path_factory):
     """A corpus of speech to children, story books, readers and expository prose; its validation split is small."""
-    from tokenformer.data.prepare import PrepareOptions, prepare_corpus
-    from tokenformer.data.reading import InputSource
-
     folder = tmp_path_factory.mktemp("english")
     options = PrepareOptions(
         inputs=[InputSource(shared_data / "en" / "train" / f"{name}.txt") for name in FILES],

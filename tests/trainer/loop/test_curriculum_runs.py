@@ -18,6 +18,8 @@ from tests.support.training.run_files import (
     weights,
 )
 from tests.support.training.tiny_run import RUN, VOCABULARY
+from tokenformer.curriculum import budget
+from tokenformer.trainer.run.prepared_run import PreparedRun
 
 GROWS_BY_STEPS = "growth.trigger={name: schedule, steps: [5, 9]}"
 NO_CHECKPOINTS = ("checkpoints.checkpoint_interval=100", "tokens.val_check_interval=-1")
@@ -60,8 +62,6 @@ def grown(command_line, tmp_path_factory):
 
 
 def test_context_and_flops_follow_the_schedule(grown, tiny_config):
-    from tokenformer.trainer.run.prepared_run import PreparedRun
-
     run, settings = grown
     prepared = PreparedRun.from_file(tiny_config, settings)
     steps = prepared.config.tokens.train_steps
@@ -112,8 +112,6 @@ def test_pipeline_stages_take_every_context(train_here, tiny_config, tmp_path, m
 
 
 def test_checkpoints_stand_on_the_rungs_that_words_reach(train_here, tmp_path, monkeypatch):
-    from tokenformer.curriculum import budget
-
     monkeypatch.setattr(budget, "_LADDER_STEPS", ((50, 200), (200, 10_000)))
     settings = ("checkpoints.babylm_ladder=true", "checkpoints.checkpoint_interval=100", GROWS_BY_STEPS)
     run = train_here(*settings)

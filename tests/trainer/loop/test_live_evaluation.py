@@ -10,7 +10,11 @@ from tests.support.cases import cases
 from tests.support.places import PROGRAMS
 from tests.support.training.launching import start_training
 from tests.support.training.run_files import metrics
+from tokenformer.config.sections import Evaluation
 from tokenformer.errors import UserError
+from tokenformer.evaluation.networks import LogitsFunction, log_probabilities
+from tokenformer.trainer.loop.live_evaluation import LiveEvaluation
+from tokenformer.trainer.run.prepared_run import PreparedRun
 
 FAILING_RANK = str(PROGRAMS / "failing_rank.py")
 LAYOUTS = {
@@ -75,9 +79,6 @@ def test_two_processes_score_as_one(settings, pairs, alone, tiny_config, tmp_pat
 
 def test_log_probabilities_are_those_of_the_logits(pairs, live_trainer):
     with live_trainer(*pairs) as trainer:
-        from tokenformer.evaluation.networks import LogitsFunction, log_probabilities
-        from tokenformer.trainer.loop.live_evaluation import LiveEvaluation
-
         evaluation = LiveEvaluation(trainer.run.scoring, None, trainer.parallel_context)
         model = trainer.unwrapped_model
         values = np.zeros(evaluation.plan.size)
@@ -109,16 +110,12 @@ def test_a_failure_of_one_process_ends_the_evaluation_and_not_the_run(where, pai
     ("{tasks: [dalaj], every_words: 5}", "below a data folder"),
 )
 def test_mistakes_are_named_before_work_starts(tiny_config, monkeypatch, evaluation, message):
-    from tokenformer.trainer.run.prepared_run import PreparedRun
-
     monkeypatch.delenv("TOKENFORMER_EVALUATION_DATA", raising=False)
     with pytest.raises(UserError, match=message):
         _ = PreparedRun.from_file(tiny_config, [f"evaluation={evaluation}"]).scoring
 
 
 def test_it_is_due_when_a_step_crosses_a_number_of_words():
-    from tokenformer.config.sections import Evaluation
-
     evaluation = Evaluation(["t"], at_words=[7], every_words=10)
     due = [(before, before + 3) for before in range(0, 30, 3) if evaluation.is_due(before, before + 3)]
     assert due == [(6, 9), (9, 12), (18, 21), (27, 30)]

@@ -15,6 +15,7 @@ from tests.support.training.run_files import (
     weights,
 )
 from tests.support.training.tiny_run import VOCABULARY
+from tokenformer.cli import main
 from tokenformer.config.loading import read_extended
 
 LLAMA = {
@@ -67,8 +68,6 @@ def test_llama_reads_what_the_tokenformer_reads_at_the_same_rates(llama_run, ref
 
 
 def test_the_plan_says_that_llama_does_not_grow(llama_config, capsys):
-    from tokenformer.cli import main
-
     assert main(["plan", str(llama_config)]) == 0
     assert "keeps its size" in capsys.readouterr().out
 

@@ -18,6 +18,8 @@ from tests.support.training.run_files import (
 )
 from tests.support.training.tiny_run import RUN, TWO_REPLICAS
 from tokenformer.errors import UserError
+from tokenformer.trainer.run.prepared_run import PreparedRun
+from tokenformer.trainer.run.start import starting_point
 
 # The tiny run's training loss falls fast at first; its validation loss reaches the rate only in the second stage. What
 # decides is 2 % away from its level at least, far more than layouts differ by.
@@ -167,9 +169,6 @@ def refusal(tiny_config, tmp_path):
     """Why the run in the folder of the test cannot start with these settings."""
 
     def refusal(*settings: str) -> str:
-        from tokenformer.trainer.run.prepared_run import PreparedRun
-        from tokenformer.trainer.run.start import starting_point
-
         with pytest.raises(UserError) as raised:
             starting_point(PreparedRun.from_file(tiny_config, [*settings, f"general.runs_folder={tmp_path}"]))
         return str(raised.value)
@@ -184,9 +183,6 @@ def test_what_the_trigger_reads_may_not_change_in_between(plateau_run, refusal, 
 
 
 def test_what_no_trigger_reads_may(reference, tiny_config, tmp_path):
-    from tokenformer.trainer.run.prepared_run import PreparedRun
-    from tokenformer.trainer.run.start import starting_point
-
     rewound_copy(reference, tmp_path, 9)
     settings = ("tokens.val_check_interval=2", "validation.levels=2", f"general.runs_folder={tmp_path}")
     start = starting_point(PreparedRun.from_file(tiny_config, settings))

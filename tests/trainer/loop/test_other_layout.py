@@ -11,6 +11,8 @@ from tests.support.training.run_files import checkpoint, event_steps, optimizer_
 from tests.support.training.tiny_run import RUN, TWO_REPLICAS
 from tokenformer.errors import UserError
 from tokenformer.trainer.checkpoint.stored import StoredCheckpoint
+from tokenformer.trainer.run.prepared_run import PreparedRun
+from tokenformer.trainer.run.start import starting_point
 
 TP_2, PP_2 = "parallelism.tp=2", "parallelism.pp=2"
 
@@ -111,9 +113,6 @@ def refusal(tiny_config, tmp_path):
     """Why a copy of a run, stopped at step 3, cannot go on with other settings or after damage."""
 
     def refusal(run, *settings: str, damage=lambda checkpoint: None) -> str:
-        from tokenformer.trainer.run.prepared_run import PreparedRun
-        from tokenformer.trainer.run.start import starting_point
-
         damage(checkpoint(rewound_copy(run, tmp_path, 3)))
         prepared = PreparedRun.from_file(tiny_config, [*RUN_OF_SIX_STEPS, *settings, f"general.runs_folder={tmp_path}"])
         with pytest.raises(UserError) as raised:

@@ -8,24 +8,15 @@ from torch.utils.data import Dataset, get_worker_info
 
 from tests.support.training.run_files import assert_same_end
 from tokenformer.config.loading import load_config
+from tokenformer.trainer.loop import batches as dataloader
+from tokenformer.trainer.loop.sample_dataset import SampleDataset
+from tokenformer.trainer.run.prepared_run import PreparedRun
 
 STEPS = 16
 
 
-@pytest.fixture(scope="module")
-def dataloader():
-    from tokenformer.trainer import bootstrap
-
-    bootstrap()
-    from tokenformer.trainer.loop import batches as dataloader
-
-    return dataloader
-
-
 @pytest.fixture
-def run(tiny_config, dataloader):
-    from tokenformer.trainer.run.prepared_run import PreparedRun
-
+def run(tiny_config):
     return PreparedRun.from_file(tiny_config)
 
 
@@ -57,10 +48,8 @@ class Witness(Dataset):
 
 
 @pytest.fixture
-def consumed(run, dataloader, tiny_config, monkeypatch, tmp_path):
+def consumed(run, tiny_config, monkeypatch, tmp_path):
     """What the ranks of a layout consume, dealt back into steps: int64 [steps, samples a step, 33]."""
-    from tokenformer.trainer.loop.sample_dataset import SampleDataset
-
     monkeypatch.setattr(dataloader, "dist", SimpleNamespace(get_rank=lambda group: group.rank))
 
     def consume(ranks=1, size=4, accumulation=1, workers=0, first_step=0):
@@ -111,9 +100,7 @@ def test_workers_read_when_they_are_asked_for(consumed, tmp_path, workers, reade
     assert {path.name for path in tmp_path.iterdir()} == readers
 
 
-def test_labels_are_the_inputs_shifted_by_one(run, dataloader, consumed, tiny_config, planned):
-    from tokenformer.trainer.loop.sample_dataset import SampleDataset
-
+def test_labels_are_the_inputs_shifted_by_one(run, consumed, tiny_config, planned):
     dataset = SampleDataset(run.corpus.train.shards, run.plan.order, 32)
     context = SimpleNamespace(dp_pg=SimpleNamespace(rank=0), pp_pg=SimpleNamespace(rank=0))
     batch = next(dataloader.training_batches(load_config(tiny_config), dataset, context, 0, 0, 0))

@@ -7,6 +7,8 @@ import pytest
 import torch
 from torch.nn import functional
 
+from tokenformer.trainer.loop.validation import HeldOutLoss
+
 
 def level_streams(corpus):
     """Of each source: the ids of its held-out documents after one end-of-document token, and their bytes."""
@@ -35,8 +37,6 @@ def measured(live_trainer):
     """Held-out loss by the package and by definition, of a model that has learned a little."""
     with live_trainer("tokens.train_steps=6", "checkpoints.checkpoint_interval=6", "growth=null") as trainer:
         trainer.fit()
-        from tokenformer.trainer.loop.validation import HeldOutLoss
-
         model, held_out = trainer.unwrapped_model, trainer.held_out
         by_batch = {
             size: HeldOutLoss(held_out.levels, 32, size, trainer.parallel_context).measure(model)

@@ -8,6 +8,7 @@ import yaml
 from tests.support.training.launching import start_training
 from tests.support.training.run_files import event_steps, files, held_out_steps, metrics, rewound_copy, step_lines
 from tests.support.training.tiny_run import RUN
+from tokenformer.trainer.run.prepared_run import PreparedRun
 
 
 def contents(folder):
@@ -80,8 +81,6 @@ def test_held_out_loss_is_known_at_the_end_of_each_stage(reference):
 
 
 def test_consumed_tokens_and_words_are_those_of_the_plan(reference, tiny_config):
-    from tokenformer.trainer.run.prepared_run import PreparedRun
-
     plan = PreparedRun.from_file(tiny_config).plan
     for line in step_lines(reference):
         samples = 4 * line["iteration_step"]

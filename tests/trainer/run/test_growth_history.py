@@ -8,6 +8,8 @@ import pytest
 
 from tests.support.training.run_files import event_steps, rewound_copy
 from tokenformer.errors import UserError
+from tokenformer.trainer.run.prepared_run import PreparedRun
+from tokenformer.trainer.run.start import starting_point
 
 
 @pytest.fixture
@@ -15,9 +17,6 @@ def refusal(reference, tiny_config, tmp_path):
     """Why a copy of the reference run, stopped after a number of growth events, cannot go on with other settings."""
 
     def refusal(*settings: str, events: int = 1) -> str:
-        from tokenformer.trainer.run.prepared_run import PreparedRun
-        from tokenformer.trainer.run.start import starting_point
-
         run = rewound_copy(reference, tmp_path, event_steps(reference)[events - 1] + 1)
         (run / "config.yaml").unlink()
         prepared = PreparedRun.from_file(tiny_config, [*settings, f"general.runs_folder={tmp_path}"])
@@ -71,9 +70,6 @@ def test_more_events_than_the_config_allows_are_refused(refusal, settings):
 
 
 def test_the_same_history_is_not_refused(reference, tiny_config, tmp_path):
-    from tokenformer.trainer.run.prepared_run import PreparedRun
-    from tokenformer.trainer.run.start import starting_point
-
     step = event_steps(reference)[1] + 1
     run = rewound_copy(reference, tmp_path, step)
     (run / "config.yaml").unlink()

@@ -13,6 +13,8 @@ from tests.support.training.tiny_run import RUN, VOCABULARY
 from tokenformer.conversion import official
 from tokenformer.errors import UserError
 from tokenformer.trainer.checkpoint.stored import StoredCheckpoint
+from tokenformer.trainer.run.prepared_run import PreparedRun
+from tokenformer.trainer.run.start import starting_point
 
 
 def start_from(folder, **keys) -> tuple[str, ...]:
@@ -131,9 +133,6 @@ def refusal(tiny_config, tmp_path):
     """Why a run does not begin."""
 
     def refusal(*settings: str) -> str:
-        from tokenformer.trainer.run.prepared_run import PreparedRun
-        from tokenformer.trainer.run.start import starting_point
-
         run = PreparedRun.from_file(tiny_config, [*settings, f"general.runs_folder={tmp_path / 'runs'}"])
         with pytest.raises(UserError) as raised:
             starting_point(run)

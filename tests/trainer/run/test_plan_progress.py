@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from tokenformer.curriculum.plan import build_plan
 from tokenformer.trainer.run.plan_progress import PlanProgress, admitted_text
+from tokenformer.trainer.run.prepared_run import PreparedRun
 
 
 @st.composite
@@ -83,8 +84,6 @@ def test_it_is_a_table_of_the_steps(plan, data):
     ],
 )
 def test_the_layout_changes_neither_the_progress_nor_the_stages(tiny_config, layout):
-    from tokenformer.trainer.run.prepared_run import PreparedRun
-
     trigger = "growth.trigger={name: schedule, flops: [1.3e+8, 2.9e+8]}"
     one, other = (PreparedRun.from_file(tiny_config, [trigger, *settings]) for settings in ((), layout))
     for step in range(17):
@@ -96,8 +95,6 @@ def test_the_layout_changes_neither_the_progress_nor_the_stages(tiny_config, lay
 
 
 def test_flops_are_those_of_the_stages_so_far(tiny_config):
-    from tokenformer.trainer.run.prepared_run import PreparedRun
-
     run = PreparedRun.from_file(tiny_config)
     first, second, third = (128 * stage.flops_per_token for stage in run.stages())
     assert run.progress(5, []).flops == run.progress(5, [5]).flops == 5 * first

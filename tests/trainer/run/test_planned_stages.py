@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.support.training.run_files import event_steps, growth_lines, step_lines, weights
+from tokenformer.trainer.loop.validation import HeldOutLoss
 
 TRIGGERS = {
     "complexity from the start": ("{name: complexity, thresholds: [0.0, 20.0]}",),
@@ -74,11 +75,6 @@ def test_growth_that_is_not_exact_is_taken_as_it_is(train_here):
 
 
 def test_growth_that_should_be_exact_and_is_not_stops_the_run(command_line, tmp_path, monkeypatch, capfd):
-    from tokenformer.trainer import bootstrap
-
-    bootstrap()
-    from tokenformer.trainer.loop.validation import HeldOutLoss
-
     losses = iter([5.0, 5.1])
     monkeypatch.setattr(HeldOutLoss, "held_batch_loss", lambda self, model: next(losses))
     assert command_line(f"general.runs_folder={tmp_path}") == 2
