@@ -9,7 +9,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from tokenformer.growth.append_tokens import AppendTokens
 from tokenformer.model.config import LayerTokens, TokenSegment
 from tokenformer.model.flops import SIZES, model_size
-from tokenformer.trainer.bridge.model_config import MODEL_CONFIGS
 
 TOKENFORMERS = {
     "tied": {},
@@ -111,4 +110,6 @@ def test_growth_costs_what_its_parameters_cost(tokenformer_config, build, batch)
 
 
 def test_a_size_for_every_model_type():
+    from tokenformer.trainer.bridge.model_config import MODEL_CONFIGS
+
     assert {target.rpartition(":")[2] for target in MODEL_CONFIGS.values()} == SIZES.keys()

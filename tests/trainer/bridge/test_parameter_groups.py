@@ -2,8 +2,6 @@
 
 import pytest
 import torch
-from nanotron import helpers
-from nanotron.optim.named_optimizer import NamedOptimizer
 from torch.optim import AdamW
 
 from tokenformer.config.sections import (
@@ -12,7 +10,7 @@ from tokenformer.config.sections import (
     ParameterGroup,
     published_parameter_groups,
 )
-from tokenformer.trainer.bridge.parameter_groups import grouped_parameters
+from tokenformer.trainer import bootstrap
 
 NAMES = [
     "model.token_position_embeddings.pp_block.token_embedding.weight",
@@ -26,11 +24,16 @@ NAMES = [
 
 @pytest.fixture
 def named_params():
+    bootstrap()
     return [(name, torch.nn.Parameter(torch.ones(2))) for name in NAMES]
 
 
 def built(named_params, groups, wrap=lambda params: params, growth_factors=None):
     """A group of names, weight decay and learning rate for each group of the optimizer."""
+    from nanotron import helpers
+
+    from tokenformer.trainer.bridge.parameter_groups import grouped_parameters
+
     section = Optimizer(LearningRateScheduler(0.01), weight_decay=0.1, parameter_groups=groups)
     with grouped_parameters(section, lambda: growth_factors or {}):
         optimizer = helpers.NamedOptimizer(wrap(named_params), lambda params: AdamW(params, lr=0.01, weight_decay=0.1))
@@ -78,6 +81,9 @@ def test_growth_factors_scale_rates_and_leave_the_strength_of_decay(named_params
 
 
 def test_nanotron_is_left_as_it_was(named_params):
+    from nanotron import helpers
+    from nanotron.optim.named_optimizer import NamedOptimizer
+
     built(named_params, [])
     assert helpers.NamedOptimizer is NamedOptimizer
 
