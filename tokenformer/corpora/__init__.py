@@ -50,7 +50,7 @@ def written_sentence(output: Path) -> str:
 
 
 def _lines(place: Path) -> int:
-    """Of a file, or of all files of a folder."""
+    """Lines of a file, or of all files of a folder."""
     total = 0
     for path in [place] if place.is_file() else place.glob("*"):
         with path.open("rb") as stream:

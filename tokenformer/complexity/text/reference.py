@@ -27,10 +27,10 @@ SENTENCE_WORDS = 5
 """Shorter sentences are in many texts, and tell nothing about where a text is from."""
 
 MOST_TEXTS = 1000
-"""What is looked at to tell how much of a corpus is part of the reference."""
+"""The sample that tells how much of a corpus is part of the reference."""
 
 KNOWN_SHARE = 0.5
-"""Of the words of a text, from which on the text is taken for a part of the reference."""
+"""Share of a text's words from which on the text is taken for a part of the reference."""
 
 
 @dataclass(frozen=True)

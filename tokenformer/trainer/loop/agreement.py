@@ -1,4 +1,4 @@
-"""What all processes of a run decide together."""
+"""Decisions that all processes of a run make together."""
 
 import torch
 from nanotron import distributed as dist

@@ -1,1 +1,1 @@
-"""What happens around the steps of a run, one observer a matter."""
+"""Observers of the steps of a run, one for each matter."""
