@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.support.cases import cases, refused
 from tokenformer.errors import UserError
-from tokenformer.model.config import PROJECTIONS, LayerTokens, TokenSegment, segments_of
+from tokenformer.model.config import PROJECTIONS, BaseSize, LayerTokens, TokenSegment, segments_of
 from tokenformer.trainer.bridge.model_config import model_config_from
 
 REQUIRED = {
@@ -73,6 +73,12 @@ def test_key_value_heads_default_to_the_heads(tokenformer_config):
     ({"feed_forward_layer": "swiglu"}, ["feed_forward_layer swiglu needs", "swiglu_width"]),
     ({"feed_forward_layer": "swiglu", "swiglu_width": -8}, ["swiglu_width"]),
     ({"initialization": "zero"}, ["initialization is 'zero'", "official, fan_in"]),
+    ({"parametrization": "mup"}, ["parametrization is 'mup'", "standard, transfer"]),
+    ({"base_size": BaseSize(qkv_tokens=0)}, ["base_size.qkv_tokens is 0", "1 or more"]),
+    (
+        {"parametrization": "transfer", "feed_forward_layer": "swiglu", "swiglu_width": 8},
+        ["transfer with feed_forward_layer swiglu needs", "base_size.swiglu_width"],
+    ),
     ({"document_mask": True}, ["document_mask needs", "eos_token_id"]),
     ({"layer_tokens": [LayerTokens(2, qkv_tokens=4)]}, ["layer_tokens", "[2]", "0 to 1"]),
     ({"layer_tokens": [LayerTokens(1), LayerTokens(1)]}, ["layer_tokens", "[1, 1]", "at most once"]),

@@ -20,7 +20,7 @@ class TokenformerConfig(PretrainedConfig):
         qkv_layer, output_layer, feed_forward_layer: pattention, or linear (swiglu for the last).
         rotary_fraction: share of each head's features that carry the position.
         document_mask: tokens attend within their document alone, which `eos_token_id` ends.
-        initialization, kernel: of training with tokenformer; they change nothing here.
+        initialization, parametrization, base_size, kernel: of training with tokenformer; they change nothing here.
     """
 
     model_type = "tokenformer"
@@ -55,6 +55,8 @@ class TokenformerConfig(PretrainedConfig):
         rotary_fraction: float = 0.25,
         document_mask: bool = False,
         initialization: str = "official",
+        parametrization: str = "standard",
+        base_size: dict[str, Any] | None = None,
         kernel: str = "auto",
         initializer_range: float = 0.02,
         use_cache: bool = True,
@@ -80,6 +82,7 @@ class TokenformerConfig(PretrainedConfig):
         self.rope_theta, self.rotary_fraction = rope_theta, rotary_fraction
         self.document_mask = document_mask
         self.initialization, self.kernel = initialization, kernel
+        self.parametrization, self.base_size = parametrization, base_size
         self.initializer_range = initializer_range
         self.use_cache = use_cache
         super().__init__(

@@ -55,6 +55,21 @@ class LayerTokens:
     feed_forward_tokens: Optional[Tokens] = key(None, "null: as in the others", most=MOST_PARAMETER_TOKENS)
 
 
+@dataclass
+class BaseSize:
+    """The size at which `parametrization: transfer` is the standard one; learning rates are read as those of it."""
+
+    hidden_size: int = key(128, "width of the residual stream", least=1, most=MOST_WIDTH)
+    qkv_tokens: int = key(64, "parameter tokens of query, key and value", least=1, most=MOST_PARAMETER_TOKENS)
+    output_tokens: int = key(64, "those of the output projection", least=1, most=MOST_PARAMETER_TOKENS)
+    feed_forward_tokens: int = key(256, "those of the feed-forward layer", least=1, most=MOST_PARAMETER_TOKENS)
+    swiglu_width: Optional[int] = key(None, "width of the SwiGLU, where that is chosen", least=1, most=MOST_WIDTH)
+
+    def tokens(self, projection: str) -> int:
+        """Parameter tokens of "qkv", "output" or "feed_forward"."""
+        return getattr(self, f"{projection}_tokens")
+
+
 @dataclass(kw_only=True)
 class TokenformerConfig:
     """Architecture of a Tokenformer; Nanotron's and transformers' names where they exist.
@@ -116,6 +131,12 @@ class TokenformerConfig:
     initialization: str = key(
         "official", "fan_in: 1 / sqrt(inputs) for keys, 1 / sqrt(tokens) for values", choices=("official", "fan_in")
     )
+    parametrization: str = key(
+        "standard",
+        "transfer: initial spread and learning rates follow the size",
+        choices=("standard", "transfer"),
+    )
+    base_size: BaseSize = key(BaseSize(), "the size at which transfer is standard, and whose rate learning_rate is")
     kernel: str = key("auto", "auto: triton on a GPU, torch on a CPU", choices=("auto", "triton", "torch", "reference"))
     bos_token_id: Optional[int] = key(None, "the tokenizer's, for the record", least=0, most=MOST_WORDS)
     eos_token_id: Optional[int] = key(None, "ends a document; document_mask needs it", least=0, most=MOST_WORDS)
@@ -126,10 +147,13 @@ class TokenformerConfig:
             self.num_key_value_heads = self.num_attention_heads
         if self.layer_tokens is None:
             self.layer_tokens = []  # Nanotron writes an empty list or mapping as null
+        if not isinstance(self.base_size, BaseSize):
+            self.base_size = BaseSize(**(self.base_size or {}))  # as a checkpoint's record has it
         self._check_keys()
         _check_multiple(self, "hidden_size", "num_attention_heads")
         _check_multiple(self, "num_attention_heads", "num_key_value_heads")
         self._check_tokens()
+        self._check_base_size()
 
     def _check_keys(self):
         for field in dataclasses.fields(self):
@@ -138,6 +162,17 @@ class TokenformerConfig:
             raise UserError("model_config.feed_forward_layer swiglu needs a model_config.swiglu_width of 1 or more")
         if self.document_mask and self.eos_token_id is None:
             raise UserError("model_config.document_mask needs model_config.eos_token_id, which ends a document")
+
+    def _check_base_size(self):
+        for field in dataclasses.fields(self.base_size):
+            where = f"model_config.base_size.{field.name}"
+            check_value(getattr(self.base_size, field.name), key_of(field), where)
+        is_swiglu = self.feed_forward_layer == "swiglu"
+        if self.parametrization == "transfer" and is_swiglu and self.base_size.swiglu_width is None:
+            raise UserError(
+                "model_config.parametrization transfer with feed_forward_layer swiglu needs "
+                "model_config.base_size.swiglu_width, the width at which the learning rate was chosen"
+            )
 
     def _check_tokens(self):
         layers = [tokens.layer for tokens in self.layer_tokens]

@@ -9,6 +9,8 @@ import math
 import torch
 from nanotron.parallel.parameters import NanotronParameter
 
+from tokenformer.model.config import TokenformerConfig
+from tokenformer.model.parametrization import follows_size, projection_of, scale_of
 from tokenformer.randomness import named_generator
 
 
@@ -24,26 +26,29 @@ def normal_shard(param: NanotronParameter, std: float, generator: torch.Generato
     return shard
 
 
-def parameter_std(kind: str, param: NanotronParameter, config, std: float) -> float:
-    """Standard deviation of a parameter of a kind, the last part of its name.
+def parameter_std(name: str, param: NanotronParameter, config: TokenformerConfig, std: float) -> float:
+    """Standard deviation of a parameter; under `parametrization: transfer` that of the base size, times its factor.
 
     official: 2 / (layers sqrt(hidden)) for value tokens and `std` for all others, as in the official GPU code.
     fan_in: 1 / sqrt(tokens) for value tokens, 1 / sqrt(inputs) for key tokens, as in the paper's TPU code; `std` for
     the others.
     """
-    if config.initialization == "fan_in" and kind == "key_tokens":
-        return 1 / math.sqrt(param.shape[1])
-    if kind != "value_tokens":
-        return std
-    if config.initialization == "fan_in":
-        return 1 / math.sqrt(param.get_sharded_info().unsharded_shape[0])
-    return 2 / (config.num_hidden_layers * math.sqrt(config.hidden_size))
+    base, kind = config.base_size if follows_size(config) else None, name.rpartition(".")[2]
+    hidden = base.hidden_size if base else config.hidden_size
+    if kind == "value_tokens" and config.initialization == "official":
+        std = 2 / (config.num_hidden_layers * math.sqrt(hidden))
+    elif kind == "value_tokens":
+        tokens = base.tokens(projection_of(name)) if base else param.get_sharded_info().unsharded_shape[0]
+        std = 1 / math.sqrt(tokens)
+    elif kind == "key_tokens" and config.initialization == "fan_in":
+        std = 1 / math.sqrt(hidden)
+    return std * scale_of(name, config).initial
 
 
 @torch.no_grad()
 def initialise(named_parameters, config, std: float, seed: int, tau: dict[str, list[float]]) -> None:
     """Fills every parameter: N(0, parameter_std^2), but 1 for the scales of norms, 0 for their shifts, and the stored
-    tau for a learned one.
+    tau for a learned one. Where `transfer` scales a final norm, it starts at that scale.
 
     Args:
         named_parameters: pairs of a layout-independent name and a `NanotronParameter`.
@@ -56,6 +61,6 @@ def initialise(named_parameters, config, std: float, seed: int, tau: dict[str, l
         elif kind == "tau":
             param.copy_(torch.tensor(tau[name]))
         elif "norm" in name:
-            param.fill_(1.0)
+            param.fill_(scale_of(name, config).initial)
         else:
-            param.copy_(normal_shard(param, parameter_std(kind, param, config, std), named_generator(seed, name)))
+            param.copy_(normal_shard(param, parameter_std(name, param, config, std), named_generator(seed, name)))

@@ -8,7 +8,7 @@ from tokenformer.config.sections import (
     LearningRateScheduler,
     Optimizer,
     ParameterGroup,
-    published_parameter_groups,
+    PUBLISHED_PARAMETER_GROUPS,
 )
 from tokenformer.trainer import bootstrap
 
@@ -45,7 +45,7 @@ def built(named_params, groups, wrap=lambda params: params, growth_factors=None)
 
 @pytest.mark.parametrize("wrap", [lambda params: params, lambda params: [{"named_params": params}]])
 def test_norms_and_biases_are_not_decayed_and_parameter_tokens_and_embeddings_are(named_params, wrap):
-    decayed, exempt = built(named_params, published_parameter_groups(), wrap)
+    decayed, exempt = built(named_params, PUBLISHED_PARAMETER_GROUPS, wrap)
     assert decayed == ({NAMES[0], NAMES[2], NAMES[3]}, 0.1, 0.01)
     assert exempt == ({NAMES[1], NAMES[4], NAMES[5]}, 0.0, 0.01)
 

@@ -13,8 +13,11 @@ LAYOUTS = {
 }
 
 # The tiny model with what layouts can get wrong: parameters that every shard holds whole (norms, tau), heads that are
-# shared, a head that is not the embedding, and, for pp, a mask that travels with the hidden states.
+# shared, a head that is not the embedding, learning rates by size, and, for pp, a mask that travels with the hidden
+# states.
 DEMANDING_MODEL = (
+    "model.model_config.parametrization=transfer",
+    "model.model_config.base_size={hidden_size: 16, qkv_tokens: 8, output_tokens: 32, feed_forward_tokens: 64}",
     "model.model_config.tau=learned",
     "model.model_config.num_attention_heads=4",
     "model.model_config.num_key_value_heads=2",

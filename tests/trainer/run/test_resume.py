@@ -52,6 +52,7 @@ VARIANTS = {
     "16 bits with fp32 copies": ("model.dtype=bfloat16", "optimizer.accumulate_grad_in_fp32=true"),
     "two microbatches": ("tokens.micro_batch_size=2", "tokens.batch_accumulation_per_replica=2"),
     "sequences shorter than the positions": ("model.model_config.max_position_embeddings=48",),
+    "rates by size": ("model.model_config.parametrization=transfer",),
     "untied, norms with a scale, grouped queries, learned tau": (
         "model.model_config.tau=learned",
         "model.model_config.tie_word_embeddings=false",

@@ -14,44 +14,44 @@ NamedParameters = list[tuple[str, Any]]
 
 
 def split_into_groups(
-    named_params: NamedParameters, optimizer: Optimizer, growth_factors: dict[str, float]
+    named_params: NamedParameters, optimizer: Optimizer, size_factors: dict[str, float]
 ) -> list[dict[str, Any]]:
     """Parameter groups as torch's optimizers take them, but with named parameters.
 
     A parameter belongs to the first group of the config whose pattern its name matches; those that match none come
-    first, in a group of their own. Each of these groups is there once for every growth factor, 1 first: the learning
+    first, in a group of their own. Each of these groups is there once for every size factor, 1 first: the learning
     rate is multiplied by the factor and weight decay divided by it, since AdamW's decay is their product. Empty groups
     are kept, so that every process has the same ones.
 
     Args:
-        growth_factors: what growth multiplied learning rates by, by the name of every parameter of the whole model.
+        size_factors: factors of the learning rate, by the name of every parameter of the whole model.
     """
     members: dict[tuple[float, int], NamedParameters] = {}
-    for factor in sorted({1.0, *growth_factors.values()}, key=lambda factor: (factor != 1.0, factor)):
+    for factor in sorted({1.0, *size_factors.values()}, key=lambda factor: (factor != 1.0, factor)):
         members |= {(factor, index): [] for index in range(len(optimizer.parameter_groups) + 1)}
     for name, param in named_params:
         patterns = enumerate((group.parameters for group in optimizer.parameter_groups), start=1)
         index = next((index for index, pattern in patterns if re.search(pattern, name)), 0)
-        members[growth_factors.get(name, 1.0), index].append((name, param))
+        members[size_factors.get(name, 1.0), index].append((name, param))
     return [{"named_params": named, **_options(optimizer, index, factor)} for (factor, index), named in members.items()]
 
 
-def _options(optimizer: Optimizer, index: int, growth_factor: float) -> dict[str, float]:
+def _options(optimizer: Optimizer, index: int, size_factor: float) -> dict[str, float]:
     """Learning rate and weight decay of a group of the config, counted from 1; 0 is the rest."""
     rate, weight_decay = optimizer.learning_rate_scheduler.learning_rate, optimizer.weight_decay
     if index:
         group = optimizer.parameter_groups[index - 1]
         rate *= group.learning_rate_factor
         weight_decay = weight_decay if group.weight_decay is None else group.weight_decay
-    return {"lr": rate * growth_factor, "weight_decay": weight_decay / growth_factor}
+    return {"lr": rate * size_factor, "weight_decay": weight_decay / size_factor}
 
 
 @contextmanager
-def grouped_parameters(optimizer: Optimizer, growth_factors: Callable[[], dict[str, float]]) -> Iterator[None]:
+def grouped_parameters(optimizer: Optimizer, size_factors: Callable[[], dict[str, float]]) -> Iterator[None]:
     """While it lasts, optimizers that Nanotron builds have these groups, whatever it wraps around them.
 
     Args:
-        growth_factors: asked once an optimizer; see `split_into_groups`.
+        size_factors: asked once an optimizer; see `split_into_groups`.
     """
 
     class GroupedOptimizer(NamedOptimizer):
@@ -59,7 +59,7 @@ def grouped_parameters(optimizer: Optimizer, growth_factors: Callable[[], dict[s
             given = list(named_params_or_groups)
             if given and isinstance(given[0], dict):
                 given = [pair for group in given for pair in group["named_params"]]
-            super().__init__(split_into_groups(given, optimizer, growth_factors()), optimizer_builder)
+            super().__init__(split_into_groups(given, optimizer, size_factors()), optimizer_builder)
 
     helpers.NamedOptimizer = GroupedOptimizer
     try:

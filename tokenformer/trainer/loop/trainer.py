@@ -19,6 +19,7 @@ from tokenformer.freed_memory import keep_freed_memory
 from tokenformer.growth.operator import learning_rate_factor
 from tokenformer.growth.triggers import Progress
 from tokenformer.model.flops import model_size
+from tokenformer.model.parametrization import follows_size, scale_of
 from tokenformer.run_folder import keys
 from tokenformer.run_folder.names import CONFIG, READING, STAGES
 from tokenformer.trainer.bridge.nanotron_config import as_nanotron_yaml
@@ -68,13 +69,16 @@ class TokenformerTrainer(DistributedTrainer):
 
     def parameter_groups(self):
         """The context in which Nanotron's optimizers are built."""
-        return grouped_parameters(self.run.config.optimizer, self.growth_factors)
+        return grouped_parameters(self.run.config.optimizer, self.size_factors)
 
-    def growth_factors(self) -> dict[str, float]:
-        """Factors by which growth until now multiplied learning rates, for every parameter of the whole model."""
+    def size_factors(self) -> dict[str, float]:
+        """Factors of the learning rate of every parameter of the whole model: by its parametrization, or else by the
+        growth until now."""
+        names = stages_by_name(unwrapped(self.model), self.parallel_context.pp_pg)
+        if follows_size(self.model_config):
+            return {name: scale_of(name, self.model_config).learning_rate for name in names}
         if not self.transitions or not self.run.growth.learning_rate_follows_width:
             return {}
-        names = stages_by_name(unwrapped(self.model), self.parallel_context.pp_pg)
         return {name: learning_rate_factor(name, self.transitions) for name in names}
 
     @property

@@ -53,6 +53,11 @@ def check_growth(config: RunConfig, growth: GrowthPolicy) -> None:
     """The dtype bears the operators, and what the trigger reads of held-out losses is measured."""
     for operator in growth.operators:
         operator.check_dtype(config.model.dtype)
+    if config.model.model_config.get("parametrization") == "transfer" and not growth.learning_rate_follows_width:
+        raise UserError(
+            "growth.learning_rate_follows_width is false, and under model.model_config.parametrization transfer rates "
+            "follow the size of the model; set it to true, or the parametrization to standard"
+        )
     interval = config.tokens.val_check_interval
     if interval < 1 and any(need.source == "validation" for need in growth.trigger.needs):
         raise UserError(

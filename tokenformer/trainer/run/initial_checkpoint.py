@@ -11,7 +11,7 @@ from tokenformer.trainer.checkpoint.stored import StoredCheckpoint
 from tokenformer.trainer.run.prepared_run import PreparedRun
 
 # What may differ from the checkpoint's: neither its weights nor what they compute depend on it.
-FREE_MODEL_KEYS = ("kernel", "initialization", "max_position_embeddings")
+FREE_MODEL_KEYS = ("kernel", "initialization", "parametrization", "base_size", "max_position_embeddings")
 
 
 def initial_checkpoint(run: PreparedRun) -> StoredCheckpoint | None:
