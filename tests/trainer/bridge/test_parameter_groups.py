@@ -5,10 +5,10 @@ import torch
 from torch.optim import AdamW
 
 from tokenformer.config.sections import (
+    PUBLISHED_PARAMETER_GROUPS,
     LearningRateScheduler,
     Optimizer,
     ParameterGroup,
-    PUBLISHED_PARAMETER_GROUPS,
 )
 from tokenformer.trainer import bootstrap
 
