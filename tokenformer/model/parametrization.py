@@ -1,9 +1,9 @@
 """Initial spread and learning rate of every parameter by the size of the model (`model_config.parametrization`).
 
 `standard` gives all parameters one learning rate and the spread of `initialization`. Then a layer moves faster the more
-parameter tokens and features it sums over, and no one rate suits all parameters of a larger model. `transfer` is the maximal
-update parametrization (Yang et al. 2022, arXiv:2203.03466) with parameter tokens as a second width: one step of Adam
-changes every activation by an amount that depends on neither. Spread and rate are those of `standard` at a base size,
+parameter tokens and features it sums over, and no one rate suits all parameters of a larger model. `transfer` is the
+maximal update parametrization (Yang et al. 2022, arXiv:2203.03466) with parameter tokens as a second width: one step of
+Adam changes every activation by an amount that depends on neither. Spread and rate are those of `standard` at a base size,
 times these factors. There n is the number of parameter tokens of a projection, in all of its segments, d the hidden
 size, w the width of a SwiGLU; n0, d0 and w0 are those of `model_config.base_size`, and
 
@@ -64,7 +64,7 @@ def spectral_spread(inputs: int, outputs: int) -> float:
 
 
 def _summed(count: int, base_count: int, config: TokenformerConfig) -> Scale:
-    """Of a matrix that sums over `count` tokens or features and writes to the width of the model."""
+    """The factors of a matrix that sums over `count` tokens or features and writes to the width of the model."""
     spread = spectral_spread(count, config.hidden_size)
     base_spread = spectral_spread(base_count, config.base_size.hidden_size)
     return Scale(spread / base_spread, base_count / count)
