@@ -62,7 +62,9 @@ def models() -> Iterable[Callable]:
             named = list(model.get_named_params_with_correct_tied())
             size = follows_size(config)
             factors = {name: scale_of(name, config).learning_rate for name, _ in named} if size else {}
-            groups = split_into_groups(named, Optimizer(LearningRateScheduler(learning_rate=rate)), factors)
+            groups = split_into_groups(
+                named, Optimizer(learning_rate_scheduler=LearningRateScheduler(learning_rate=rate)), factors
+            )
             return model, NamedOptimizer(
                 groups, lambda params: torch.optim.AdamW(params, betas=(0.9, 0.95), eps=1e-8, fused=True)
             )

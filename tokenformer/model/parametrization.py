@@ -1,11 +1,11 @@
 """Initial spread and learning rate of every parameter by the size of the model (`model_config.parametrization`).
 
-`standard` gives all parameters one learning rate and the spread of `initialization`. Then a layer moves faster the more
-parameter tokens and features it sums over, and no one rate suits all parameters of a larger model. `transfer` is the
-maximal update parametrization (Yang et al. 2022, arXiv:2203.03466) with parameter tokens as a second width: one step of
-Adam changes every activation by an amount that depends on neither. Spread and rate are those of `standard` at a base size,
-times these factors. There n is the number of parameter tokens of a projection, in all of its segments, d the hidden
-size, w the width of a SwiGLU; n0, d0 and w0 are those of `model_config.base_size`, and
+`standard` gives all parameters one learning rate and the spread of `initialization`. Then a layer moves faster the
+more parameter tokens and features it sums over, and no one rate suits all parameters of a larger model. `transfer` is
+the maximal update parametrization (Yang et al. 2022, arXiv:2203.03466) with parameter tokens as a second width: one
+step of Adam changes every activation by an amount that depends on neither. Spread and rate are those of `standard` at
+a base size, times these factors. There n is the number of parameter tokens of a projection, in all of its segments, d
+the hidden size, w the width of a SwiGLU; n0, d0 and w0 are those of `model_config.base_size`, and
 
     s(n, d) = sqrt(d / n) / (sqrt(n) + sqrt(d))
 

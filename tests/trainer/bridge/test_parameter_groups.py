@@ -34,7 +34,9 @@ def built(named_params, groups, wrap=lambda params: params, growth_factors=None)
 
     from tokenformer.trainer.bridge.parameter_groups import grouped_parameters
 
-    section = Optimizer(LearningRateScheduler(learning_rate=0.01), weight_decay=0.1, parameter_groups=groups)
+    section = Optimizer(
+        learning_rate_scheduler=LearningRateScheduler(learning_rate=0.01), weight_decay=0.1, parameter_groups=groups
+    )
     with grouped_parameters(section, lambda: growth_factors or {}):
         optimizer = helpers.NamedOptimizer(wrap(named_params), lambda params: AdamW(params, lr=0.01, weight_decay=0.1))
     return [
