@@ -253,7 +253,10 @@ def test_a_budget_in_words_makes_the_steps(plan, run_of, words):
         },
         "curriculum.context_length 1 cannot be split over parallelism.tp 2",
     ),
-    ({"curriculum.selections": [{"name": "best"}]}, "must be a section with a name, one of: complexity_window"),
+    (
+        {"curriculum.selections": [{"name": "best"}]},
+        "curriculum.selections.0.name is .best.; choose one of complexity_window",
+    ),
 )
 def test_a_curriculum_that_cannot_be_is_refused_by_its_key(run_of, changes):
     run_of(changes)
