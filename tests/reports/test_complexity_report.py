@@ -39,6 +39,7 @@ def test_a_sentence_gets_every_measure_of_its_language(capsys):
     assert main(["score", EASY, HARD]) == 0
     printed = capsys.readouterr().out
     assert "language: en (found out, confidence 1.00)" in printed
+    assert "fewer than 50 words is too short" in printed
     blocks = printed.split("\n\n")[1:]
     for text, block in zip((EASY, HARD), blocks, strict=True):
         assert block.startswith(text[:60])
@@ -71,6 +72,8 @@ def test_a_folder_gets_a_row_a_source(folder, capsys):
     assert float(rows["all"][3]) == pytest.approx(scores.mean(), abs=1e-3)
     assert float(rows["hard"][6]) == pytest.approx(np.median(scores[600:]), abs=1e-3)
     assert not any((folder.parent / "cache").rglob("chunk-*"))
+    numbers = [int(number.replace(",", "")) for number in re.findall(r"hard, document ([\d,]+): ", printed)]
+    assert numbers and max(numbers) <= 600, "documents are counted within their file"
 
 
 def test_an_interrupted_answer_goes_on(folder, monkeypatch):

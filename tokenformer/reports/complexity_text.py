@@ -13,13 +13,19 @@ from tokenformer.reports.corpus_complexity import CorpusComplexity, ScoredDocume
 LINE = 100
 """Characters of a line with the beginning of a document."""
 
+SHORT_WORDS = 50
+"""Of fewer words, measures of vocabulary say little, and a single long word decides."""
+
+_SHORT = f"A text of fewer than {SHORT_WORDS} words is too short to be compared by these numbers with longer ones."
+
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 SHOWN = 3
 
 
 def answer(found: CorpusComplexity, is_quoted: bool) -> str:
     """A line a measure for each quoted text; a table by source and the ends of the list for documents of files."""
-    return "\n".join([_language_line(found), "", *(_texts(found) if is_quoted else _corpus(found))])
+    notes = [_SHORT] if is_quoted and found.words.min() < SHORT_WORDS else []
+    return "\n".join([_language_line(found), *notes, "", *(_texts(found) if is_quoted else _corpus(found))])
 
 
 def _language_line(found: CorpusComplexity) -> str:

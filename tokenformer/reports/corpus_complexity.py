@@ -31,7 +31,7 @@ EXCERPT_CHARACTERS = 300
 
 @dataclass(frozen=True)
 class ScoredDocument:
-    """One document, to be read by a person."""
+    """One document, to be read by a person; `number` counts from 0 within its source."""
 
     number: int
     source: str
@@ -95,7 +95,8 @@ class CorpusComplexity:
     def _document(self, row: int, measure: int) -> ScoredDocument:
         text = " ".join(self.texts[row].split())
         excerpt = text if len(text) <= EXCERPT_CHARACTERS else text[:EXCERPT_CHARACTERS].rstrip() + " …"
-        return ScoredDocument(int(row), self.sources[self.source[row]], float(self.scores[row, measure]), excerpt)
+        number = int((self.source[:row] == self.source[row]).sum())
+        return ScoredDocument(number, self.sources[self.source[row]], float(self.scores[row, measure]), excerpt)
 
 
 @dataclass

@@ -71,7 +71,7 @@ def _norms() -> dict[str, dict[str, list[float]]]:
 ENSEMBLE = Measure(
     name="ensemble",
     languages=(NATURAL,),
-    unit="standard deviations",
+    unit="standard deviations of passages of many kinds of text",
     source="own; mean of standardised measures, by default of surprisal and the logarithm of sentence length",
     cost="that of its measures",
     learn=learn_ensemble,

@@ -67,6 +67,13 @@ def step_in_words(line: Line) -> str:
         parts.append(f"held-out {line[keys.HELD_OUT_LOSS]:.3f}")
     parts.append(f"complexity {line[keys.COMPLEXITY]:.2f}")
     parts.append(f"{short_number(line[keys.PARAMETERS])} parameters")
+    for key, name in (
+        (keys.LEARNING_RATE, "rate"),
+        (keys.GRADIENT_NORM, "gradient"),
+        (keys.TOKENS_PER_SECOND, "tokens/s"),
+    ):
+        if key in line:
+            parts.append(f"{name} {short_number(line[key])}")
     return "  ".join(parts)
 
 
