@@ -39,6 +39,7 @@ NEED_NANOTRON = {
     "tokenformer.trainer.growing.live_state",
     "tokenformer.trainer.growing.memory",
     "tokenformer.trainer.loop.live_evaluation",
+    "tokenformer.trainer.bridge.llama_weights",
     "tokenformer.trainer.bridge.parameter_groups",
     "tokenformer.trainer.loop.trainer",
     "tokenformer.trainer.loop.validation",

@@ -103,7 +103,6 @@ def test_pipeline_stages_take_every_context(train_here, tiny_config, tmp_path, m
     settings = (*model, *NO_CHECKPOINTS, CONTEXT, "tokens.train_steps=6", GROWS_BY_STEPS.replace("5, 9", "3"))
     settings += ("curriculum.smoothing=0.5",)
     one = train_here(*settings, "checkpoints.save_initial_state=true")
-    # Nanotron draws a Llama's weights by its layout; so both begin with the same ones.
     two = (*settings, "parallelism.pp=2", "tokens.micro_batch_size=2", "tokens.batch_accumulation_per_replica=2")
     two += (f"model.init_method={{path: {checkpoint(one, 0)}, std: null}}",)
     start_training(tiny_config, *two, f"general.runs_folder={tmp_path / 'two'}", ranks=2).expect_success()

@@ -49,7 +49,11 @@ def bootstrap() -> BootstrapReport:
     from tokenformer.trainer.bridge.registry import register_model_types
 
     register_model_types()
+    from tokenformer.trainer.bridge.llama_weights import draw_whole_tensors
+
+    draw_whole_tensors()
     repairs = ["import circle of nanotron.logging", "rope_theta in Nanotron's Llama"]
+    repairs.append("random weights of Nanotron's Llama are drawn whole, the same in every layout")
     if on_cpu:
         repairs.append("device 'cuda' in Nanotron's modules became 'cpu'")
         repairs.append("collectives on parameters, and of uneven sizes, take a way that gloo can go")
