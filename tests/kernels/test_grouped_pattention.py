@@ -1,29 +1,20 @@
 """A group of Pattentions of one x is each of them alone, on two gloo processes too, with statistics summed once."""
 
-import itertools
 import math
 from collections import Counter
-from pathlib import Path
 
 import pytest
 import torch
-import torch.distributed
-import torch.multiprocessing
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from tests.support.kernel_comparison import CASES, name_of
+from tests.support.shards import on_two_ranks, reassembled, shard_of
 from tokenformer.kernels import grouped_pattention, pattention
 
 SEGMENTS = [[7, 12, 3], [5, 5, 5], [9]]  # of each member
 WIDTHS = [6, 4, 4]  # d_out of each member
 SHARES = [[[3, 4, 2], [2, 2, 2], [8]], [[4, 8, 1], [3, 3, 3], [1]]]  # tokens of each segment on each of two ranks
-VARIANTS = ["l2_norm_gelu", "gelu_l2_norm", "softmax"]
-CASES = list(itertools.product(VARIANTS, ["fixed", "learned"], [0.0, 1e-6], ["erf", "tanh"]))
 SHARDED_CASES = [case for case in CASES if case[1] == "learned" and case[3] == "erf"]
-
-
-def name_of(case) -> str:
-    variant, tau, eps, gelu = case
-    return f"{variant}, {tau} tau, eps {eps:g}, {gelu}"
 
 
 class Calls(TorchDispatchMode):
@@ -161,22 +152,14 @@ def test_members_that_do_not_pair_up_are_refused():
         grouped_pattention(inputs["x"][0], inputs["keys"], inputs["values"], segments=[[22], [14], [9]])
 
 
-def shard_of(tensor: torch.Tensor, member: int, rank: int) -> torch.Tensor:
-    """A rank's rows of every segment of a member, segment after segment."""
-    parts = zip(tensor.split(SEGMENTS[member]), SHARES[0][member], strict=True)
-    return torch.cat([part[:first] if rank == 0 else part[first:] for part, first in parts])
-
-
-def compute_on_a_shard(rank: int, folder: str) -> None:
-    """Runs in a process of its own: every case on this rank's tokens, and how often ranks were asked, to a file."""
-    store = Path(folder, "store").as_uri()
-    torch.distributed.init_process_group("gloo", init_method=store, rank=rank, world_size=len(SHARES))
-    options = {"segments": SHARES[rank], "backend": "torch", "group": torch.distributed.group.WORLD}
+def results_of_rank(rank: int, group) -> dict[str, dict]:
+    """Of every case, on this rank's tokens, and how often ranks were asked."""
+    options = {"segments": SHARES[rank], "backend": "torch", "group": group}
     found = {}
     for case in SHARDED_CASES:
         inputs = group_inputs(case)
         for name in ("keys", "values"):
-            inputs[name] = [shard_of(tensor, member, rank) for member, tensor in enumerate(inputs[name])]
+            inputs[name] = [shard_of(*of, rank) for of in zip(inputs[name], SEGMENTS, SHARES[0], strict=True)]
         with Calls() as calls:
             grouped_pattention(
                 inputs["x"][0], inputs["keys"], inputs["values"], tau=inputs["tau"], variant=case[0], **options
@@ -185,25 +168,12 @@ def compute_on_a_shard(rank: int, folder: str) -> None:
         with Calls() as calls:
             found[name_of(case)] = results(grouped_pattention, case, inputs, **options)
         found[name_of(case)]["all-reduces"] = forward, calls.counts["allreduce_"] - forward
-    torch.save(found, Path(folder, f"rank-{rank}.pt"))
-    torch.distributed.destroy_process_group()
+    return found
 
 
 @pytest.fixture(scope="module")
-def of_ranks(tmp_path_factory) -> list[dict]:
-    """What each of the two processes found, by case."""
-    folder = tmp_path_factory.mktemp("group-shards")
-    torch.multiprocessing.spawn(compute_on_a_shard, args=(str(folder),), nprocs=len(SHARES))
-    return [torch.load(folder / f"rank-{rank}.pt") for rank in range(len(SHARES))]
-
-
-def whole(name: str, member: int, parts: list[torch.Tensor]) -> torch.Tensor:
-    """What the shards say about the whole: partial sums are added, rows of tokens are put back into their places."""
-    if name in ("output", "x"):
-        return sum(parts)
-    shares = [share[member] for share in SHARES]
-    by_segment = zip(*(part.split(share) for part, share in zip(parts, shares, strict=True)), strict=True)
-    return torch.cat([torch.cat(segment) for segment in by_segment])
+def of_ranks(tmp_path_factory) -> list[dict[str, dict]]:
+    return on_two_ranks(results_of_rank, tmp_path_factory.mktemp("group-shards"))
 
 
 @pytest.mark.parametrize("case", SHARDED_CASES, ids=name_of)
@@ -216,7 +186,7 @@ def test_uneven_shards_of_a_group_give_the_whole(of_ranks, case):
             if name == "tau":
                 torch.testing.assert_close(parts, [tensor, tensor], rtol=1e-11, atol=1e-11, msg="tau on each rank")
             else:
-                found = whole(name, member, parts)
+                found = reassembled(name, parts, [share[member] for share in SHARES])
                 torch.testing.assert_close(found, tensor, rtol=1e-11, atol=1e-11, msg=f"{name} of member {member}")
 
 

@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional
 
 from tests.support.cases import refused
+from tests.support.kernel_comparison import VARIANTS
 from tokenformer.kernels import pattention
 
 SHAPES = {"square": (6, 8, 12, 8), "ragged": (5, 7, 13, 3), "one_row": (1, 4, 2, 5), "one_token": (3, 4, 1, 2)}
@@ -28,9 +29,6 @@ def gradients(backend, inputs, **options):
     weights = torch.linspace(-1, 2, output.numel(), dtype=output.dtype).view_as(output)
     (output * weights).sum().backward()
     return [output.detach(), *(tensor.grad for tensor in inputs)]
-
-
-VARIANTS = ["l2_norm_gelu", "gelu_l2_norm", "softmax"]
 
 
 @pytest.mark.parametrize("gelu", ["erf", "tanh"])
@@ -100,22 +98,13 @@ def test_zero_rows_and_zero_keys_are_finite_in_value_and_gradient(backend, varia
 
 
 @pytest.mark.parametrize("backend", ["torch", "reference"])
-def test_zero_keys_in_a_segment_with_stored_tau_change_nothing(backend):
+@pytest.mark.parametrize(("zero", "options"), [("keys", {"tau": math.sqrt(10)}), ("values", {"segments": [10, 6]})])
+def test_zero_keys_with_the_stored_tau_and_zero_values_in_a_segment_of_their_own_change_nothing(backend, zero, options):
     x, keys, values = tensors(7, 8, 10, 8)
-    grown_keys = torch.cat([keys, torch.zeros(6, 8, dtype=keys.dtype)])
-    grown_values = torch.cat([values, torch.randn(6, 8, dtype=keys.dtype)])
+    new = {name: torch.randn(6, 8, dtype=keys.dtype) for name in ("keys", "values")} | {zero: keys.new_zeros(6, 8)}
     before = pattention(x, keys, values, backend=backend)
-    after = pattention(x, grown_keys, grown_values, tau=math.sqrt(10), backend=backend)
-    torch.testing.assert_close(after, before, rtol=1e-14, atol=1e-14)
-
-
-@pytest.mark.parametrize("backend", ["torch", "reference"])
-def test_zero_values_in_a_segment_of_their_own_change_nothing(backend):
-    x, keys, values = tensors(7, 8, 10, 8)
-    grown_keys = torch.cat([keys, torch.randn(6, 8, dtype=keys.dtype)])
-    grown_values = torch.cat([values, torch.zeros(6, 8, dtype=keys.dtype)])
-    before = pattention(x, keys, values, backend=backend)
-    after = pattention(x, grown_keys, grown_values, segments=[10, 6], backend=backend)
+    grown = torch.cat([keys, new["keys"]]), torch.cat([values, new["values"]])
+    after = pattention(x, *grown, **options, backend=backend)
     torch.testing.assert_close(after, before, rtol=1e-14, atol=1e-14)
 
 

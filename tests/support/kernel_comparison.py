@@ -1,12 +1,21 @@
 """What tests of the row kernels compare: outputs and gradients, with those of the reference in float64."""
 
+import itertools
 from collections.abc import Callable, Sequence
 
 import torch
 
+VARIANTS = ("l2_norm_gelu", "gelu_l2_norm", "softmax")
+# Variant, kind of tau, eps and GELU.
+CASES = list(itertools.product(VARIANTS, ("fixed", "learned"), (0.0, 1e-6), ("erf", "tanh")))
 FORMS = [(variant, gelu) for variant in ("l2_norm_gelu", "gelu_l2_norm") for gelu in ("erf", "tanh")]
 FORMS.append(("softmax", "erf"))
 QUANTITIES = ("output", "x", "keys", "values", "tau")
+
+
+def name_of(case: tuple) -> str:
+    variant, tau, eps, gelu = case
+    return f"{variant}, {tau} tau, eps {eps:g}, {gelu}"
 
 
 def random_inputs(
