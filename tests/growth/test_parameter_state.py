@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 
+from tests.support.model_sizes import tokenformer_sizes
 from tokenformer.growth.append_tokens import AppendTokens
 from tokenformer.growth.operator import (
     GrowthContext,
@@ -23,16 +24,7 @@ OLD = 16
 
 @pytest.fixture
 def transition():
-    config = TokenformerConfig(
-        hidden_size=6,
-        num_hidden_layers=1,
-        num_attention_heads=1,
-        qkv_tokens=8,
-        output_tokens=8,
-        feed_forward_tokens=OLD,
-        vocab_size=16,
-        max_position_embeddings=8,
-    )
+    config = TokenformerConfig(**tokenformer_sizes(6, 1, 1, tokens=(8, 8, OLD), vocabulary=16, positions=8))
     operator = AppendTokens(factor=1.5)
     return Transition(operator, config, operator.grown_config(config))
 

@@ -12,7 +12,6 @@ from tests.support.random_checkpoints import (
 )
 from tokenformer.conversion.export import export_checkpoint
 from tokenformer.conversion.formats import FORMATS
-from tokenformer.data.tokenizer import train_tokenizer
 from tokenformer.model.config import LayerTokens, TokenSegment
 
 SEGMENTS = [TokenSegment(10, 3.0), TokenSegment(6, 2.4)]
@@ -45,21 +44,14 @@ LLAMAS = {
 }
 
 
-@pytest.fixture(scope="module")
-def tokenizer(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tokenizer")
-    train_tokenizer(iter(["a cat sat on a mat", "a cat and a hat"] * 4), 270, folder)
-    return folder
-
-
 def configured(name: str):
     return tokenformer_config(**VARIANTS[name]) if name in VARIANTS else llama_config(**LLAMAS[name])
 
 
 @pytest.mark.parametrize("name", [*VARIANTS, *LLAMAS])
-def test_every_layer_agrees_with_the_trainer(name, tokenizer, tmp_path):
+def test_every_layer_agrees_with_the_trainer(name, trained_tokenizer, tmp_path):
     checkpoint = write_random_checkpoint(tmp_path / "checkpoint", configured(name))
-    export_checkpoint(checkpoint, tmp_path / "export", tokenizer, is_verified=False)
+    export_checkpoint(checkpoint, tmp_path / "export", trained_tokenizer, is_verified=False)
     ids = torch.randint(VOCABULARY, (3, 32), generator=torch.Generator().manual_seed(1))
     ids[0, 10], ids[1, 3] = 5, 5
     logits, states = trained_states(checkpoint, ids)

@@ -7,23 +7,14 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from tests.support.model_sizes import tokenformer_sizes
 from tokenformer.model.config import TokenformerConfig
 from tokenformer.trainer import bootstrap
 
 # Tests import Nanotron as other packages from here on.
 bootstrap()
 
-DEFAULTS = {
-    "hidden_size": 24,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 3,
-    "qkv_tokens": 10,
-    "output_tokens": 14,
-    "feed_forward_tokens": 20,
-    "vocab_size": 50,
-    "max_position_embeddings": 16,
-    "rotary_fraction": 0.5,
-}
+DEFAULTS = tokenformer_sizes(24, 2, 3, tokens=(10, 14, 20), vocabulary=50, positions=16) | {"rotary_fraction": 0.5}
 
 
 @pytest.fixture(scope="session")

@@ -8,19 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.cases import cases, refused
+from tests.support.model_sizes import tokenformer_sizes
 from tokenformer.errors import UserError
 from tokenformer.model.config import PROJECTIONS, BaseSize, LayerTokens, TokenSegment, segments_of
 from tokenformer.trainer.bridge.model_config import model_config_from
 
-REQUIRED = {
-    "hidden_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "qkv_tokens",
-    "output_tokens",
-    "feed_forward_tokens",
-    "max_position_embeddings",
-}
+REQUIRED = {*tokenformer_sizes(8, 2, 2, (4, 4, 4), 16, 16)}
 
 
 def test_a_plain_number_of_tokens_is_one_segment(tokenformer_config):

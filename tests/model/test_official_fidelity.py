@@ -8,6 +8,7 @@ import pytest
 import torch
 from nanotron.parallel.tensor_parallel.enum import TensorParallelLinearMode
 
+from tests.support.model_sizes import tokenformer_sizes
 from tokenformer.kernels import pattention
 from tokenformer.model.block import TokenformerBlock
 from tokenformer.model.config import TokenformerConfig
@@ -30,16 +31,7 @@ OFFICIAL = {
     "rotary_fraction": 0.25,
     "tie_word_embeddings": True,
 }
-SMALL = {
-    "hidden_size": 48,
-    "num_hidden_layers": 12,
-    "num_attention_heads": 3,
-    "qkv_tokens": 40,
-    "output_tokens": 40,
-    "feed_forward_tokens": 120,
-    "vocab_size": 64,
-    "max_position_embeddings": 16,
-}
+SMALL = tokenformer_sizes(48, 12, 3, tokens=(40, 40, 120), vocabulary=64, positions=16)
 # Scale of the value tokens; that of the queries and keys is the largest, so that attention depends on position.
 VALUE_SCALES = {
     "attention.qkv.query": 0.2,

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.support.model_sizes import tokenformer_sizes
 from tests.support.places import PROGRAMS, REPOSITORY
 from tests.support.recordings import Recording
 from tokenformer.model.config import TokenSegment
@@ -18,17 +19,7 @@ STEPS, GLOBAL_BATCH = 5, 8
 # Sums over a batch or over parameter tokens are taken in another order, which changes the last bits of fp32.
 TOLERANCE = 1e-5
 
-SIZES = {
-    "is_tokenformer_config": True,
-    "vocab_size": 48,
-    "max_position_embeddings": 16,
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "qkv_tokens": 16,
-    "output_tokens": 24,
-    "feed_forward_tokens": 40,
-}
+SIZES = tokenformer_sizes(32, 2, 4, tokens=(16, 24, 40), vocabulary=48, positions=16) | {"is_tokenformer_config": True}
 GROWN = [asdict(TokenSegment(16, 4.0)), asdict(TokenSegment(8, 2.5))]
 MODELS = {
     # What layouts can get wrong: parameters that every shard holds whole (norms, tau), shared heads, the embedding that

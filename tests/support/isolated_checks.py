@@ -7,6 +7,7 @@ gets, as JSON, for every check "ok" or its traceback. Each check is a function o
 """
 
 import importlib.abc
+import inspect
 import json
 import os
 import sys
@@ -337,25 +338,11 @@ def revisions_are_found_by_name(folder):
 
 
 CHECKS = {
-    function.__name__: function
-    for function in (
-        it_computes_what_the_trainer_does,
-        the_base_model_and_the_classifier_load,
-        the_classifier_reads_the_last_token_of_each_text,
-        logits_do_not_depend_on_the_batch,
-        the_cache_equals_none_at_every_step,
-        the_cache_may_be_filled_in_pieces,
-        past_the_positions_is_a_clear_error,
-        it_saves_and_loads_again,
-        the_loss_is_that_of_the_next_token,
-        the_tokenizer_is_the_trained_one,
-        finetuning_as_babylm_2025_does,
-        finetuning_as_babylm_2026_does,
-        zero_shot_scoring_does_not_depend_on_the_partner,
-        reading_gives_a_surprisal_for_every_word,
-        revisions_are_found_by_name,
-    )
+    name: value
+    for name, value in list(globals().items())
+    if inspect.isfunction(value) and list(inspect.signature(value).parameters) == ["folder"]
 }
+"""Every function above of the folder alone, by its name."""
 
 
 def main(folder: Path, results: Path, *versions: str) -> None:

@@ -15,6 +15,7 @@ import yaml
 from tests.support.training.launching import LAUNCH_VARIABLES, start_torchrun, start_training, train_arguments
 from tests.support.training.layout_runs import LAYOUTS, RECORDING_RANK, RUN_OF_SIX_STEPS
 from tests.support.training.tiny_run import RUN, TWO_REPLICAS, prepare, tiny_content
+from tokenformer.errors import UserError
 from tokenformer.trainer import bootstrap
 
 # Tests import Nanotron as other packages from here on.
@@ -126,6 +127,21 @@ def train_here(command_line: CommandLine, tmp_path: Path) -> Callable[..., Path]
         return runs_folder / RUN
 
     return train
+
+
+@pytest.fixture
+def refusal(tiny_config: Path, tmp_path: Path) -> Callable[..., str]:
+    """Why the tiny run with other settings cannot begin, or go on, in a folder."""
+
+    def refusal(*settings: str, runs_folder: Path = tmp_path) -> str:
+        from tokenformer.trainer.run.prepared_run import PreparedRun
+        from tokenformer.trainer.run.start import starting_point
+
+        with pytest.raises(UserError) as raised:
+            starting_point(PreparedRun.from_file(tiny_config, [*settings, f"general.runs_folder={runs_folder}"]))
+        return str(raised.value)
+
+    return refusal
 
 
 LiveTrainer = Callable[..., AbstractContextManager]

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tests.support.cases import cases
+from tests.support.model_sizes import tokenformer_sizes
 from tokenformer.cli import main
 
 
@@ -95,17 +96,8 @@ def checkpoint(tmp_path_factory, tokenizer_folder):
     from tokenformer.trainer.bridge.model_config import model_config_from
     from tokenformer.trainer.checkpoint.written import built_model, one_process, write_checkpoint
 
-    block = {
-        "is_tokenformer_config": True,
-        "vocab_size": 320,
-        "max_position_embeddings": 64,
-        "hidden_size": 32,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "qkv_tokens": 16,
-        "output_tokens": 16,
-        "feed_forward_tokens": 32,
-    }
+    block = tokenformer_sizes(32, 2, 2, tokens=(16, 16, 32), vocabulary=320, positions=64)
+    block["is_tokenformer_config"] = True
     config = model_config_from(block, "tokenformer", "test")
     torch.manual_seed(0)
     with one_process() as context:

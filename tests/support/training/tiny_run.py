@@ -4,21 +4,16 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.support.model_sizes import tokenformer_sizes
+
 VOCABULARY = 384
 RUN = "tiny"
 TWO_REPLICAS = ("parallelism.dp=2", "tokens.micro_batch_size=2")
 
-TINY_MODEL = {
-    "is_tokenformer_config": True,
-    "vocab_size": VOCABULARY,
-    "max_position_embeddings": 32,
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "qkv_tokens": 16,
-    "output_tokens": 16,
-    "feed_forward_tokens": 32,
-}
+TINY_MODEL = tokenformer_sizes(32, 2, 2, tokens=(16, 16, 32), vocabulary=VOCABULARY, positions=32)
+TINY_MODEL["is_tokenformer_config"] = True
+BF16 = ("model.dtype=bfloat16", "optimizer.accumulate_grad_in_fp32=true")
+MODES = {"fp32": (), "ZeRO-1": ("optimizer.zero_stage=1",), "bf16": BF16}
 
 CONSTANT_UNTIL_THE_END = {
     "learning_rate": 2.0e-3,

@@ -7,6 +7,7 @@ from nanotron.config import LlamaConfig, Starcoder2Config, get_config_from_file
 from nanotron.config.config import ModelArgs
 from nanotron.parallel.tensor_parallel.enum import TensorParallelLinearMode
 
+from tests.support.model_sizes import tokenformer_sizes
 from tokenformer.config.loading import load_config
 from tokenformer.model.config import TokenformerConfig, TokenSegment
 from tokenformer.trainer.bridge.model_config import model_config_from
@@ -38,14 +39,8 @@ optimizer:
 """
 
 SHARED = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "vocab_size": 64}
-TOKENFORMER = {
-    **SHARED,
-    "is_tokenformer_config": True,
-    "max_position_embeddings": 16,
-    "qkv_tokens": 16,
-    "output_tokens": 16,
-    "feed_forward_tokens": 32,
-}
+SIZES = tokenformer_sizes(32, 2, 2, tokens=(16, 16, 32), vocabulary=64, positions=16)
+TOKENFORMER = SIZES | {"is_tokenformer_config": True}
 LLAMA = {**SHARED, "is_llama_config": True, "intermediate_size": 64, "max_position_embeddings": 16}
 STARCODER = {**SHARED, "is_starcoder2_config": True, "intermediate_size": 64, "max_position_embeddings": 16}
 
@@ -63,16 +58,7 @@ def parsed(tmp_path):
 
 
 def test_a_tokenformer_is_parsed(parsed):
-    assert parsed(TOKENFORMER) == TokenformerConfig(
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        vocab_size=64,
-        max_position_embeddings=16,
-        qkv_tokens=16,
-        output_tokens=16,
-        feed_forward_tokens=32,
-    )
+    assert parsed(TOKENFORMER) == TokenformerConfig(**SIZES)
 
 
 def test_a_grown_tokenformer_is_parsed_with_its_segments(parsed):

@@ -9,7 +9,7 @@ from tests.support.places import PROGRAMS
 from tests.support.programs.killed_in_growth import POINTS
 from tests.support.training.launching import start_training
 from tests.support.training.run_files import assert_same_end, event_steps, growth_lines, latest_step
-from tests.support.training.tiny_run import RUN, TWO_REPLICAS
+from tests.support.training.tiny_run import MODES, RUN, TWO_REPLICAS
 from tokenformer.trainer.growing.memory import bytes_needed
 from tokenformer.trainer.loop.observers import growing
 
@@ -125,13 +125,6 @@ def test_without_memory_it_says_what_it_needs_and_the_checkpoint_can_be_resumed(
         assert words in message, message
     start_training(tiny_config, *settings).expect_success()
     assert_same_end(tmp_path / RUN, undisturbed)
-
-
-MODES = {
-    "fp32": (),
-    "ZeRO-1": ("optimizer.zero_stage=1",),
-    "bf16": ("model.dtype=bfloat16", "optimizer.accumulate_grad_in_fp32=true"),
-}
 
 
 def bytes_held(trainer) -> int:

@@ -14,6 +14,7 @@ from tests.support.programs.growth_pieces import KINDS, whole_parameters
 from tests.support.training import doubled_layers
 from tests.support.training.launching import start_training
 from tests.support.training.run_files import metrics
+from tests.support.training.tiny_run import BF16
 from tokenformer.growth.operator import GrowthContext
 from tokenformer.trainer.run.prepared_run import PreparedRun
 
@@ -74,7 +75,6 @@ ROWS = {
 }
 REPLICAS, ZERO = ("parallelism.dp=2", "tokens.micro_batch_size=2"), "optimizer.zero_stage=1"
 TP, PP, REDUCE_SCATTER = "parallelism.tp=2", "parallelism.pp=2", "parallelism.tp_mode=REDUCE_SCATTER"
-BF16 = ("model.dtype=bfloat16", "optimizer.accumulate_grad_in_fp32=true")
 # By the number of processes.
 LAYOUTS = {
     1: {"one process": ()},

@@ -5,6 +5,7 @@ import torch
 from torch.optim import AdamW
 
 from tests.support.training.run_files import assert_same_end, event_steps, rewound_copy
+from tests.support.training.tiny_run import MODES
 from tokenformer.trainer.growing.new_elements import NewElements, rate_of_new_elements, slow_down
 from tokenformer.trainer.loop.trainer import TokenformerTrainer
 
@@ -75,11 +76,6 @@ STANDING_STILL = (
     "optimizer.learning_rate_scheduler.lr_decay_steps=1",
     "checkpoints.checkpoint_interval=8",
 )
-MODES = {
-    "fp32": (),
-    "ZeRO-1": ("optimizer.zero_stage=1",),
-    "bf16": ("model.dtype=bfloat16", "optimizer.accumulate_grad_in_fp32=true"),
-}
 
 
 @pytest.mark.parametrize("mode", MODES)

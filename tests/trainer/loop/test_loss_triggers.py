@@ -17,7 +17,6 @@ from tests.support.training.run_files import (
     step_lines,
 )
 from tests.support.training.tiny_run import RUN, TWO_REPLICAS
-from tokenformer.errors import UserError
 from tokenformer.trainer.run.prepared_run import PreparedRun
 from tokenformer.trainer.run.start import starting_point
 
@@ -162,18 +161,6 @@ def test_a_run_of_one_process_that_goes_on_in_two_grows_at_the_same_steps(planne
     assert [line["growth/reason"] for line in growth_lines(run)] == [
         line["growth/reason"] for line in growth_lines(planned_run)
     ]
-
-
-@pytest.fixture
-def refusal(tiny_config, tmp_path):
-    """Why the run in the folder of the test cannot start with these settings."""
-
-    def refusal(*settings: str) -> str:
-        with pytest.raises(UserError) as raised:
-            starting_point(PreparedRun.from_file(tiny_config, [*settings, f"general.runs_folder={tmp_path}"]))
-        return str(raised.value)
-
-    return refusal
 
 
 @pytest.mark.parametrize("change", ["tokens.val_check_interval=2", "validation.levels=2"])

@@ -9,10 +9,7 @@ from tests.support.training.launching import start_training
 from tests.support.training.layout_runs import LAYOUTS, RUN_OF_SIX_STEPS
 from tests.support.training.run_files import checkpoint, event_steps, optimizer_state, rewound_copy, step_lines, weights
 from tests.support.training.tiny_run import RUN, TWO_REPLICAS
-from tokenformer.errors import UserError
 from tokenformer.trainer.checkpoint.stored import StoredCheckpoint
-from tokenformer.trainer.run.prepared_run import PreparedRun
-from tokenformer.trainer.run.start import starting_point
 
 TP_2, PP_2 = "parallelism.tp=2", "parallelism.pp=2"
 
@@ -108,28 +105,15 @@ def test_a_run_goes_on_after_its_initial_state(train_here, tmp_path):
         assert all(torch.equal(ours[name], tensor) for name, tensor in theirs.items())
 
 
-@pytest.fixture
-def refusal(tiny_config, tmp_path):
-    """Why a copy of a run, stopped at step 3, cannot go on with other settings or after damage."""
-
-    def refusal(run, *settings: str, damage=lambda checkpoint: None) -> str:
-        damage(checkpoint(rewound_copy(run, tmp_path, 3)))
-        prepared = PreparedRun.from_file(tiny_config, [*RUN_OF_SIX_STEPS, *settings, f"general.runs_folder={tmp_path}"])
-        with pytest.raises(UserError) as raised:
-            starting_point(prepared)
-        return str(raised.value)
-
-    return refusal
-
-
 def assert_names(message: str, *words: str) -> None:
     assert [word for word in words if word not in message] == [], message
 
 
 def test_a_vocabulary_that_the_layout_pads_is_not_cut(train_here, refusal, tmp_path):
     """385 tokens are 386 for two shards, and a whole of 386 rows is no model of 385."""
-    run = train_here(*RUN_OF_SIX_STEPS, "model.model_config.vocab_size=385")
-    message = refusal(run, "model.model_config.vocab_size=385", TP_2)
+    settings = (*RUN_OF_SIX_STEPS, "model.model_config.vocab_size=385")
+    rewound_copy(train_here(*settings), tmp_path, 3)
+    message = refusal(*settings, TP_2)
     assert_names(message, str(tmp_path / RUN / "checkpoints" / "3"), "vocab_size: 385", "386", "divisible_by")
 
 
@@ -152,4 +136,5 @@ def forget_the_step(folder):
     [(lose_the_record, "optimizer_config.json"), (lose_the_optimizer, "optimizer"), (forget_the_step, "metadata.json")],
 )
 def test_a_checkpoint_that_has_lost_something_is_refused(one_process, refusal, tmp_path, damage, named):
-    assert_names(refusal(one_process, damage=damage), str(tmp_path / RUN / "checkpoints" / "3"), named)
+    damage(checkpoint(rewound_copy(one_process, tmp_path, 3)))
+    assert_names(refusal(*RUN_OF_SIX_STEPS), str(tmp_path / RUN / "checkpoints" / "3"), named)

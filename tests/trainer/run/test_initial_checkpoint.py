@@ -11,10 +11,7 @@ from tests.support.training.layout_runs import LAYOUTS, RUN_OF_SIX_STEPS
 from tests.support.training.run_files import assert_same_end, checkpoint, metrics, rewound_copy, step_lines
 from tests.support.training.tiny_run import RUN, VOCABULARY
 from tokenformer.conversion import official
-from tokenformer.errors import UserError
 from tokenformer.trainer.checkpoint.stored import StoredCheckpoint
-from tokenformer.trainer.run.prepared_run import PreparedRun
-from tokenformer.trainer.run.start import starting_point
 
 
 def start_from(folder, **keys) -> tuple[str, ...]:
@@ -129,17 +126,15 @@ def test_an_imported_checkpoint_is_trained_on(train_here, tmp_path):
 
 
 @pytest.fixture
-def refusal(tiny_config, tmp_path):
-    """Why a run does not begin."""
+def refusal(refusal, tmp_path):
+    """Why a run does not begin; nothing is written."""
 
-    def refusal(*settings: str) -> str:
-        run = PreparedRun.from_file(tiny_config, [*settings, f"general.runs_folder={tmp_path / 'runs'}"])
-        with pytest.raises(UserError) as raised:
-            starting_point(run)
+    def of_new_run(*settings: str) -> str:
+        message = refusal(*settings, runs_folder=tmp_path / "runs")
         assert not (tmp_path / "runs").exists()
-        return str(raised.value)
+        return message
 
-    return refusal
+    return of_new_run
 
 
 DIFFERENT = {
