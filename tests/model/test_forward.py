@@ -1,10 +1,9 @@
 """The model's output, against a plain implementation in float64 that shares no code with it."""
 
-import math
-
 import pytest
 import torch
 
+from tests.support.plain_tokenformer import PlainTokenformer
 from tokenformer.model.config import LayerTokens, TokenSegment
 
 CONFIGS = {
@@ -37,99 +36,6 @@ CONFIGS = {
 }
 
 
-class PlainTokenformer:
-    """Ids [batch, length] to logits [batch, length, vocabulary], in float64, one einsum at a time."""
-
-    def __init__(self, config, model):
-        self.config = config
-        parameters = {name: parameter.detach().double() for name, parameter in model.named_parameters()}
-        self.parameters = {name.replace(".pp_block", ""): value for name, value in parameters.items()}
-
-    def gelu(self, z):
-        if self.config.gelu == "erf":
-            return z / 2 * (1 + torch.special.erf(z / math.sqrt(2)))
-        return z / 2 * (1 + torch.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3)))
-
-    def theta(self, score, tau):
-        """The weights of one segment."""
-        if self.config.theta == "softmax":
-            return tau**2 * score.exp() / score.exp().sum(-1, keepdim=True)
-        if self.config.theta == "gelu_l2_norm":
-            score = self.gelu(score)
-        normalised = tau * score / ((score**2).sum(-1, keepdim=True) + tau**2 * self.config.pattention_eps) ** 0.5
-        return normalised if self.config.theta == "gelu_l2_norm" else self.gelu(normalised)
-
-    def project(self, name, projection, x):
-        """By Pattention, or by a matrix where the layer has one."""
-        if f"{name}.weight" in self.parameters:
-            return torch.einsum("bti,oi->bto", x, self.parameters[f"{name}.weight"])
-        keys, values = (self.parameters[f"{name}.{side}_tokens"] for side in ("key", "value"))
-        scores = torch.einsum("bti,ni->btn", x, keys)
-        start, result = 0, 0.0
-        for index, segment in enumerate(self.config.segments(projection, int(name.split(".")[2]))):
-            rows = slice(start, start + segment.tokens)
-            start += segment.tokens
-            tau = self.parameters[f"{name}.tau"][index] if self.config.tau == "learned" else segment.tau
-            result = result + torch.einsum("btn,no->bto", self.theta(scores[..., rows], tau), values[rows])
-        assert start == len(keys)
-        return result
-
-    def feed_forward(self, name, x):
-        if self.config.feed_forward_layer == "pattention":
-            return self.project(f"{name}.pattention", "feed_forward", x)
-        gate, up = (self.project(f"{name}.{part}", "feed_forward", x) for part in ("gate", "up"))
-        return self.project(f"{name}.down", "feed_forward", gate / (1 + torch.exp(-gate)) * up)
-
-    def norm(self, name, kind, x):
-        if kind == "layer_norm":
-            x = x - x.mean(-1, keepdim=True)
-        x = x / ((x**2).mean(-1, keepdim=True) + self.config.norm_eps) ** 0.5
-        return x * self.parameters.get(f"{name}.weight", 1.0) + self.parameters.get(f"{name}.bias", 0.0)
-
-    def turned(self, heads):
-        """Each pair of features (i, i + size / 2) as a complex number, turned by position times frequency."""
-        half = self.config.rotary_size // 2
-        frequencies = self.config.rope_theta ** (-torch.arange(half, dtype=torch.float64) / max(half, 1))
-        angles = torch.arange(heads.shape[1], dtype=torch.float64)[:, None] * frequencies
-        turns = torch.polar(torch.ones_like(angles), angles)[:, None]  # [length, 1, half]
-        pairs = torch.complex(heads[..., :half], heads[..., half : 2 * half]) * turns
-        return torch.cat([pairs.real, pairs.imag, heads[..., 2 * half :]], -1)
-
-    def unseen(self, ids):
-        """True [batch, query, key] where the key is later or in another document; an end token is in that it ends."""
-        position = torch.arange(ids.shape[1])
-        unseen = (position[None, :] > position[:, None]).repeat(len(ids), 1, 1)
-        if self.config.document_mask:
-            for sample, query, key in unseen.logical_not().nonzero().tolist():
-                unseen[sample, query, key] = (ids[sample, key:query] == self.config.eos_token_id).any()
-        return unseen
-
-    def attention(self, name, x, unseen):
-        size, heads = self.config.head_size, self.config.num_attention_heads
-        query, key, value = (
-            self.project(f"{name}.qkv.{part}", "qkv", x).unflatten(-1, (-1, size)) for part in ("query", "key", "value")
-        )
-        query, key = self.turned(query), self.turned(key)
-        served_by = torch.arange(heads) // (heads // self.config.num_key_value_heads)
-        scores = torch.einsum("bqhs,bkhs->bhqk", query, key[:, :, served_by]) / math.sqrt(size)
-        weights = scores.masked_fill(unseen[:, None], -math.inf).exp()
-        weights = weights / weights.sum(-1, keepdim=True)
-        attended = torch.einsum("bhqk,bkhs->bqhs", weights, value[:, :, served_by])
-        return self.project(f"{name}.output", "output", attended.flatten(2))
-
-    def logits(self, ids):
-        embedding = self.parameters["model.token_position_embeddings.token_embedding.weight"]
-        hidden, unseen = embedding[ids], self.unseen(ids)
-        for layer in range(self.config.num_hidden_layers):
-            name, kind = f"model.decoder.{layer}", self.config.block_norm
-            attended = self.attention(f"{name}.attention", self.norm(f"{name}.attention_norm", kind, hidden), unseen)
-            hidden = hidden + attended
-            normed = self.norm(f"{name}.feed_forward_norm", kind, hidden)
-            hidden = hidden + self.feed_forward(f"{name}.feed_forward", normed)
-        hidden = self.norm("model.final_norm", self.config.final_norm, hidden)
-        return hidden @ self.parameters.get("model.lm_head.weight", embedding).T
-
-
 @pytest.fixture
 def random_model(build):
     """A model with parameters of order 1, norms included, so that no part of it is too small to be seen."""
@@ -144,6 +50,11 @@ def random_model(build):
     return make
 
 
+def plain_model(config, model):
+    """In float64."""
+    return PlainTokenformer({name: value.detach().double() for name, value in model.named_parameters()}, config)
+
+
 def logits_of(model, ids):
     """[batch, length, vocabulary]"""
     with torch.no_grad():
@@ -155,7 +66,7 @@ def test_logits_and_loss_are_those_of_the_plain_implementation(tokenformer_confi
     config = tokenformer_config(**changes)
     model, inputs = random_model(config), batch(config)
     inputs["label_mask"][:, ::3] = False
-    expected = PlainTokenformer(config, model).logits(inputs["input_ids"])
+    expected = plain_model(config, model).logits(inputs["input_ids"])
     assert expected.std() > 0.5
     logits = logits_of(model, inputs["input_ids"]).double()
     assert (logits - expected).abs().max() < 1e-5 * expected.abs().max()

@@ -1,10 +1,10 @@
-"""The sizes that the config of a small Tokenformer must give."""
+"""The sizes of small Tokenformers."""
 
 
 def tokenformer_sizes(
     hidden: int, layers: int, heads: int, tokens: tuple[int, int, int], vocabulary: int, positions: int
 ) -> dict[str, int]:
-    """Its required keys; `tokens` are those of the projections to query, key and value, of output and feed forward."""
+    """Keys of a config; `tokens` are those of the projections to query, key and value, of output and feed forward."""
     kinds = ("qkv_tokens", "output_tokens", "feed_forward_tokens")
     return {
         "hidden_size": hidden,

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
+from tests.support.plain_tokenformer import PlainTokenformer
 from tokenformer.growth.operator import GrowthContext, ParameterGrowth, Transition
 from tokenformer.growth.parameter_name import ParameterName
-from tokenformer.kernels import pattention
 from tokenformer.model.config import TokenformerConfig
 
 EMBEDDING = "model.token_position_embeddings.pp_block.token_embedding.weight"
@@ -121,8 +121,9 @@ def _tau(name: str, config: TokenformerConfig) -> torch.Tensor:
 
 def logits(parameters: dict[str, torch.Tensor], config, ids: torch.Tensor) -> torch.Tensor:
     """Ids [batch, length] to logits [batch, length, vocabulary]."""
-    model = PlainLlama(parameters, config) if is_llama(config) else PlainTokenformer(parameters, config)
-    hidden = parameters[EMBEDDING][ids]
+    if not is_llama(config):
+        return PlainTokenformer(parameters, config).logits(ids)
+    model, hidden = PlainLlama(parameters, config), parameters[EMBEDDING][ids]
     for layer in range(config.num_hidden_layers):
         hidden = model.block(layer, hidden)
     return model.final_norm(hidden) @ parameters.get(HEAD, parameters[EMBEDDING]).T
@@ -171,62 +172,6 @@ class PlainLlama:
         fused = self.norm(f"{name}.post_attention_layernorm", x) @ self.parameters[f"{name}.mlp.gate_up_proj.weight"].T
         gate, up = fused.chunk(2, dim=-1)
         return x + (functional.silu(gate) * up) @ self.parameters[f"{name}.mlp.down_proj.weight"].T
-
-
-class PlainTokenformer:
-    def __init__(self, parameters, config: TokenformerConfig):
-        self.parameters, self.config = parameters, config
-
-    def norm(self, name, kind, x):
-        scale, shift = self.parameters.get(f"{name}.weight"), self.parameters.get(f"{name}.bias")
-        if kind == "layer_norm":
-            return functional.layer_norm(x, x.shape[-1:], scale, shift, self.config.norm_eps)
-        return functional.rms_norm(x, x.shape[-1:], scale, self.config.norm_eps)
-
-    def final_norm(self, x):
-        return self.norm("model.final_norm.pp_block", self.config.final_norm, x)
-
-    def project(self, name, projection, layer, x):
-        if f"{name}.weight" in self.parameters:
-            return x @ self.parameters[f"{name}.weight"].T
-        segments = self.config.segments(projection, layer)
-        return pattention(
-            x,
-            self.parameters[f"{name}.key_tokens"],
-            self.parameters[f"{name}.value_tokens"],
-            segments=[segment.tokens for segment in segments],
-            tau=self.parameters.get(f"{name}.tau", [segment.tau for segment in segments]),
-            eps=self.config.pattention_eps,
-            variant=self.config.theta,
-            gelu=self.config.gelu,
-            backend="reference",
-        )
-
-    def turned(self, heads):
-        """The first features of a head, paired at half their number."""
-        size = self.config.rotary_size
-        cos, sin = angles(heads.shape[-2], size, heads)
-        first, second, rest = heads.split((size // 2, size // 2, heads.shape[-1] - size), dim=-1)
-        return torch.cat((first * cos - second * sin, second * cos + first * sin, rest), -1)
-
-    def feed_forward(self, name, layer, x):
-        if self.config.is_pattention("feed_forward"):
-            return self.project(f"{name}.pattention", "feed_forward", layer, x)
-        gate, up = (self.project(f"{name}.{part}", "feed_forward", layer, x) for part in ("gate", "up"))
-        return self.project(f"{name}.down", "feed_forward", layer, functional.silu(gate) * up)
-
-    def block(self, layer, x):
-        name, kind = f"model.decoder.{layer}.pp_block", self.config.block_norm
-        normed = self.norm(f"{name}.attention_norm", kind, x)
-        query, key, value = (
-            self.project(f"{name}.attention.qkv.{part}", "qkv", layer, normed)
-            .unflatten(-1, (-1, self.config.head_size))
-            .transpose(1, 2)
-            for part in ("query", "key", "value")
-        )
-        attended = attend(self.turned(query), self.turned(key), value)
-        x = x + self.project(f"{name}.attention.output", "output", layer, attended)
-        return x + self.feed_forward(f"{name}.feed_forward", layer, self.norm(f"{name}.feed_forward_norm", kind, x))
 
 
 def parameter_names(config) -> list[str]:
