@@ -20,6 +20,7 @@ def grown(**changes) -> dict:
         ({"seeds": []}, "needs arms and seeds"),
         ({"outcome": "accuracy"}, "choose one of mean_of_sources, loss"),
         ({"tail": 1.0}, "tail is 1.0"),
+        ({"tail": 0.3, "settings": {}}, "which curriculum.ordering is before it"),
         ({"schedule": {"checks": 0}}, "schedule.checks is 0"),
         ({"arms": {"a/b": {}}, "contrasts": []}, "leave the slash out"),
         (grown(match={"tokens": "large"}), "choose flops or words"),

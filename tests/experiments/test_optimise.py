@@ -5,9 +5,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from tests.support.experiments.made_records import write_records
 from tokenformer.errors import UserError
+from tokenformer.experiments.analysis import analysed
+from tokenformer.experiments.answer.tables import arms_table
+from tokenformer.experiments.forecast import planned_course, read_forecast, write_forecast
+from tokenformer.experiments.grid import Grid
 from tokenformer.experiments.law import Course, fitted
 from tokenformer.experiments.optimise import proposed
+from tokenformer.experiments.records import FORMAT, VERSION, record_file, write_record
+from tokenformer.experiments.runs import Places, RunList
 from tokenformer.model.config import TokenformerConfig
 
 SIZES, TOKENS = (1.0e6, 2.0e6, 4.0e6), (1.5e6, 3.0e6, 6.0e6)
@@ -91,6 +98,24 @@ def test_what_is_proposed_fits_the_budget_and_says_how_sure_it_is():
     assert proposed(run_of(), records(), hours=hours) == text
     # With less text than the budget could read, the same budget buys a larger model.
     assert proposed(run_of(tokens=2 * 10**6), records(), flops=4e13) != text
+
+
+def test_forecasts_are_written_before_the_runs_and_shown_beside_them(tiny_grid, tmp_path):
+    folder = tmp_path / "known"
+    for number, each in enumerate(records()):
+        own = {"format": FORMAT, "version": VERSION, "trial": None}
+        write_record(record_file(folder, f"run-{number}"), each | own)
+    path = tiny_grid()
+    runs = RunList(Grid.read(path), Places(tmp_path / "results", tmp_path / "runs"))
+    text = write_forecast(runs, folder)
+    assert text.count("(") == 2 and set(read_forecast(runs.places)) == {"grown", "large"}
+    course = planned_course(runs, "grown", 1)
+    assert len(course.parameters) == 3 and sum(course.tokens) == 24 * 128
+    made = write_records(path, tmp_path, {})
+    found = analysed(made)
+    assert "forecast (80 %)" in arms_table(found).markdown()
+    with pytest.raises(UserError, match="is finished"):
+        write_forecast(made, folder)
 
 
 def test_what_cannot_be_told_is_refused():

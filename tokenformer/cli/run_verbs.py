@@ -66,9 +66,10 @@ class Plan(RunFile):
             return
         run = prepared_run(self.config, self.set)
         if self.optimise is not None:
-            from tokenformer.experiments.optimise import proposed, read_records
+            from tokenformer.experiments.optimise import proposed
+            from tokenformer.experiments.records import final_records
 
-            print(proposed(run, read_records(self.optimise), self.flops, self.hours))
+            print(proposed(run, final_records(self.optimise), self.flops, self.hours))
             return
         from tokenformer.trainer.run.plan_table import plan_table
 

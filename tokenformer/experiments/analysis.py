@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tokenformer.errors import UserError
+from tokenformer.experiments.forecast import Forecast, read_forecast
 from tokenformer.experiments.grid import Contrast, Grid
 from tokenformer.experiments.matching import TOLERANCE
 from tokenformer.experiments.records import Record
@@ -74,6 +75,7 @@ class Analysis:
     Args:
         records: arm -> records of its final runs, by seed.
         trials: the tuning, as far as it is finished.
+        forecasts: of the arms' losses, made before they ran.
         deviations: what is not as the grid says.
     """
 
@@ -83,6 +85,7 @@ class Analysis:
     speed_ups: list[SpeedUpFound]
     benchmarks: list[BenchmarkFound]
     trials: list[TrialsFound]
+    forecasts: Forecast = field(default_factory=dict)
     deviations: list[str] = field(default_factory=list)
 
 
@@ -103,6 +106,7 @@ def analysed(runs: RunList) -> Analysis:
         speed_ups=_speed_ups(runs, records),
         benchmarks=_benchmarks(contrasts, records),
         trials=_trials(runs),
+        forecasts=read_forecast(runs.places),
         deviations=_deviations(runs, records),
     )
 

@@ -37,6 +37,10 @@ def compare(options: CompareOptions) -> str:
     chosen = [runs.find(options.only)] if options.only else runs.all
     if options.slurm:
         return slurm_script(str(path), chosen, options.threads, f"--data {options.data}")
+    if options.forecast is not None:
+        from tokenformer.experiments.forecast import write_forecast
+
+        return write_forecast(runs, options.forecast)
     if not options.report_only:
         maker = Maker(runs, options.threads, options.nice, options.keep_weights)
         finished = make_all(runs, maker, chosen, options.jobs)

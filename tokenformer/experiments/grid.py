@@ -197,6 +197,10 @@ def _check(content: GridContent, name: str) -> None:
         if "/" in arm_name or not arm_name:
             raise UserError(f"{name}: an arm is called {arm_name!r}; leave the slash out of its name")
         _check_arm(content, arm_name, arm, name)
+        if content.tail and "curriculum.ordering" not in {**content.settings, **arm.settings}:
+            raise UserError(
+                f"{name}: tail is {content.tail}; write into settings which curriculum.ordering is before it"
+            )
     for contrast in content.contrasts:
         for arm_name in (contrast.first, contrast.second):
             _known(content, arm_name, f"contrast {contrast.name}", name)

@@ -7,7 +7,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,20 +51,19 @@ class Maker:
     nice: int = 0
     keep_weights: bool = False
     _processes: set[subprocess.Popen] = field(default_factory=set)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
     _stopped: bool = False
 
-    def make(self, run: GridRun) -> None:
+    def make(self, run: GridRun, settings: list[str]) -> None:
         """Trains, measures and records a run, or what is left of that.
 
+        Args:
+            settings: of the run, by `RunList.settings`.
+
         Raises:
-            NotKnownYet: other runs have to be finished first.
             RunBusy: another process makes it.
             RunFailed: training or measuring ended with an error.
-            UserError: the run cannot be as the grid says.
+            UserError: what training wrote cannot be read.
         """
-        with self._lock:
-            settings = self.runs.settings(run)
         folder = self.runs.places.runs / run.name
         folder.mkdir(parents=True, exist_ok=True)
         with _held(folder / "lock") as lock:

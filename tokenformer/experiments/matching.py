@@ -36,6 +36,16 @@ class Budget:
     parameters: int
 
 
+@dataclass(frozen=True)
+class PlannedStages:
+    """The stages of a run, as planned: parameters of each, the steps at which they end, and tokens a step."""
+
+    sizes: tuple[int, ...]
+    growth_steps: tuple[int, ...]
+    steps: int
+    tokens_per_step: int
+
+
 def assignment(key: str, value: Any) -> str:
     """ "key=value" as `--set` reads it."""
     return f"{key}={json.dumps(value)}"
@@ -77,6 +87,17 @@ class Matching:
         """The cost of a run of the arm; raises as `settings` does."""
         run = self._run([*self._of_arm(arm, seed), *self._growth(arm, seed), *self._shape(arm)])
         return self._budget(run, arm, seed)
+
+    def planned(self, arm: str, seed: int) -> PlannedStages:
+        """The stages of a run of the arm; raises as `settings` does."""
+        run = self._run([*self._of_arm(arm, seed), *self._growth(arm, seed), *self._shape(arm)])
+        events = self._steps_of_growth(arm, seed) if run.growth is not None else []
+        return PlannedStages(
+            sizes=tuple(stage.parameters for stage in run.stages()),
+            growth_steps=tuple(events),
+            steps=run.config.tokens.train_steps,
+            tokens_per_step=run.config.tokens_per_step,
+        )
 
     def check_match(self, arm: str, seed: int) -> None:
         """Raises UserError where what is to be equal differs by more than TOLERANCE."""

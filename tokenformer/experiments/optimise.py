@@ -3,16 +3,15 @@
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tokenformer.errors import UserError
-from tokenformer.experiments.answer.tables import TextTable
+from tokenformer.experiments.answer.text_table import TextTable
 from tokenformer.experiments.law import Course, Law, fitted
 from tokenformer.experiments.matching import SIZE_KEYS
-from tokenformer.experiments.records import Record, read_record
+from tokenformer.experiments.records import Record
 from tokenformer.model.flops import model_size
 
 SCALES = 2.0 ** np.arange(-2, 3.01, 0.5)
@@ -33,19 +32,6 @@ class Proposal:
     shares: tuple[float, ...]
     steps: int
     course: Course
-
-
-def read_records(folder: Path) -> list[Record]:
-    """The records of final runs in a folder such as experiments/results/NAME/records, if they are decayed.
-
-    Raises:
-        UserError: there are none.
-    """
-    records = [read_record(path) for path in sorted(Path(folder).glob("*.jsonl"))]
-    found = [record for record in records if record["trial"] is None]
-    if not found:
-        raise UserError(f"{folder} has no record of a finished run: make some with tokenformer compare")
-    return found
 
 
 def proposed(run: Any, records: list[Record], flops: float | None = None, hours: float | None = None) -> str:

@@ -29,5 +29,7 @@ class CompareOptions:
     """Keep the checkpoints of finished runs."""
     report_only: bool = False
     """Train nothing, and answer from the records at hand."""
+    forecast: Path | None = None
+    """Forecast the losses of the arms before they run, by the records in this folder, and make no run."""
     slurm: bool = False
     """Print a Slurm job array, and make no run."""

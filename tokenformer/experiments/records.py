@@ -39,6 +39,19 @@ def read_record(path: Path) -> Record:
     return record
 
 
+def final_records(folder: Path) -> list[Record]:
+    """The records of final runs in a folder such as experiments/results/NAME/records, if they are decayed.
+
+    Raises:
+        UserError: there are none.
+    """
+    records = [read_record(path) for path in sorted(Path(folder).glob("*.jsonl"))]
+    found = [record for record in records if record["trial"] is None]
+    if not found:
+        raise UserError(f"{folder} has no record of a finished run: make some with tokenformer compare")
+    return found
+
+
 def write_record(path: Path, record: Record) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n")

@@ -63,7 +63,7 @@ def _start(
         if len(running) >= jobs:
             break
         try:
-            runs.settings(run)
+            settings = runs.settings(run)
         except NotKnownYet as reason:
             waiting[run] = f"waits for {reason}"
             continue
@@ -73,7 +73,7 @@ def _start(
             left.remove(run)
             continue
         left.remove(run)
-        running[pool.submit(maker.make, run)] = run
+        running[pool.submit(maker.make, run, settings)] = run
     return waiting
 
 

@@ -6,7 +6,6 @@ from tokenformer.experiments.analysis import Analysis, analysed
 from tokenformer.experiments.answer.pictures import ABSCISSAE, by_difficulty, curves, forest_plot
 from tokenformer.experiments.answer.sentences import answer, contrast_sentence, speed_up_sentence
 from tokenformer.experiments.answer.tables import (
-    TextTable,
     arms_table,
     benchmark_differences,
     benchmarks_table,
@@ -15,6 +14,7 @@ from tokenformer.experiments.answer.tables import (
     sources_table,
     tuning_table,
 )
+from tokenformer.experiments.answer.text_table import TextTable
 from tokenformer.experiments.runs import RunList
 from tokenformer.files import write_atomically
 from tokenformer.reports.page import document

@@ -8,7 +8,7 @@ from tokenformer.config.comparison import differences
 from tokenformer.errors import UserError
 from tokenformer.experiments.answer.page import STYLE
 from tokenformer.experiments.answer.pictures import ABSCISSAE, curves
-from tokenformer.experiments.answer.tables import TextTable
+from tokenformer.experiments.answer.text_table import TextTable
 from tokenformer.experiments.records import Record, run_facts
 from tokenformer.files import write_atomically
 from tokenformer.reports.page import document

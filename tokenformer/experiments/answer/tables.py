@@ -1,39 +1,13 @@
-"""The tables of a comparison, once as HTML and once as Markdown."""
+"""The tables of a comparison."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from html import escape
 
 import numpy as np
 
 from tokenformer.experiments.analysis import Analysis, ContrastFound
 from tokenformer.experiments.answer.pictures import difficulty_losses
+from tokenformer.experiments.answer.text_table import TextTable
 from tokenformer.experiments.records import Record
-
-
-@dataclass(frozen=True)
-class TextTable:
-    """Cells as text under a heading each; the first column names the rows."""
-
-    headings: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-    def html(self) -> str:
-        head = "".join(f"<th>{escape(heading)}</th>" for heading in self.headings)
-        rows = "".join(
-            f'<tr><th scope="row">{escape(row[0])}</th>' + "".join(map(_cell, row[1:])) + "</tr>\n" for row in self.rows
-        )
-        return f'<div class="wide"><table><thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody></table></div>'
-
-    def markdown(self) -> str:
-        lines = [self.headings, tuple("---" for _ in self.headings), *self.rows]
-        return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    """Words stand at the left, numbers at the right."""
-    kind = ' class="words"' if sum(map(str.isalpha, text)) > len(text) / 2 else ""
-    return f"<td{kind}>{escape(text)}</td>"
 
 
 def arms_table(analysis: Analysis) -> TextTable:
@@ -42,7 +16,7 @@ def arms_table(analysis: Analysis) -> TextTable:
     for arm, settings in analysis.grid.content.arms.items():
         records = analysis.records[arm]
         if not records:
-            rows.append((arm, settings.title, "0", *[""] * 6))
+            rows.append((arm, settings.title, "0", *[""] * 6, _forecast(analysis, arm)))
             continue
         losses = [record["outcome"] for record in records]
         spread = f"{np.std(losses, ddof=1):.4f}" if len(losses) > 1 else ""
@@ -57,10 +31,18 @@ def arms_table(analysis: Analysis) -> TextTable:
                 f"{_mean(records, 'seconds'):,.0f}",
                 f"{np.mean(losses):.4f}",
                 spread,
+                _forecast(analysis, arm),
             )
         )
     headings = ("arm", "what it is", "seeds", "parameters", "words", "FLOPs", "seconds", "held-out loss", "SD")
-    return TextTable(headings, tuple(rows))
+    if not analysis.forecasts:
+        return TextTable(headings, tuple(row[:-1] for row in rows))
+    return TextTable((*headings, "forecast (80 %)"), tuple(rows))
+
+
+def _forecast(analysis: Analysis, arm: str) -> str:
+    found = analysis.forecasts.get(arm)
+    return "" if found is None else f"{found[0]:.3f} ({found[1]:.3f} to {found[2]:.3f})"
 
 
 def _parameters(records: Sequence[Record]) -> str:
