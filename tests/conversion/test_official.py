@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch.nn import functional
 
+from tests.support.folders import all_bytes
 from tokenformer import cli
 from tokenformer.conversion import official
 from tokenformer.errors import UserError
@@ -166,10 +167,10 @@ def test_the_command_line_writes_a_whole_checkpoint(source, tmp_path, capsys):
     assert (config.tau, config.pattention_eps, config.max_position_embeddings) == ("current", 0, 64)
     assert dict(os.environ) == environment and not torch.distributed.is_initialized()
 
-    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    before = all_bytes(out)
     assert cli.main(arguments) == 2
     assert "exists" in capsys.readouterr().err
-    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    assert all_bytes(out) == before
 
 
 SAVE = {

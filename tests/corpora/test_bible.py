@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.support.cases import cases
+from tests.support.folders import all_bytes
 from tokenformer.corpora import CORPORA
 from tokenformer.corpora.bible import TRANSLATIONS, Passage, is_held_out, split_into_passages
 from tokenformer.errors import MissingExtraError, UserError
@@ -153,10 +154,9 @@ def test_passages_are_of_the_stated_length(verses):
 
 @needs_packages
 def test_writing_again_gives_the_same_bytes_and_never_into_a_folder_that_exists(corpus, tmp_path):
-    before = {path.relative_to(corpus): path.read_bytes() for path in corpus.rglob("*") if path.is_file()}
+    before = all_bytes(corpus)
     CORPORA["bible"](tmp_path / "again")
-    again = {path.relative_to(tmp_path / "again"): path for path in (tmp_path / "again").rglob("*") if path.is_file()}
-    assert {name: path.read_bytes() for name, path in again.items()} == before
+    assert all_bytes(tmp_path / "again") == before
     assert len(before) == 7
     with pytest.raises(UserError, match="exists"):
         CORPORA["bible"](corpus)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.support.cases import cases
+from tests.support.folders import all_bytes
 from tokenformer.data.corpus import PreparedCorpus
 from tokenformer.data.prepare import PrepareOptions, prepare_corpus
 from tokenformer.data.reading import InputSource, read_documents
@@ -50,10 +51,6 @@ def decoded(corpus: PreparedCorpus, split: str) -> list[str]:
         assert end not in tokens
         texts.append(tokenizer.decode(tokens))
     return texts
-
-
-def all_bytes(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def test_every_document_is_in_one_split_and_comes_back_whole(prepared, two_sources, stand_in_measure):

@@ -7,11 +7,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.growth.plain_models import few_tokens_config as config_with
 from tests.support.growth.plain_models import grown, grown_moment, growth_of
 from tokenformer.growth.append_tokens import AppendTokens
 from tokenformer.growth.parameter_name import ParameterName
 from tokenformer.kernels import pattention
-from tokenformer.model.config import LayerTokens, TokenformerConfig
+from tokenformer.model.config import LayerTokens
 
 # Module, and the width of its output.
 PATTENTIONS = {
@@ -26,12 +27,6 @@ EXACT = [{"new_tokens": "zero_values"}, {"new_tokens": "zero_keys"}]
 OTHER = "model.final_norm.pp_block.weight"
 THETAS, TAUS = ("l2_norm_gelu", "gelu_l2_norm", "softmax"), ("fixed", "learned", "current")
 factors = st.sampled_from([1.0, 1.25, 1.5, 2.0, 3.0])
-
-
-def config_with(**changes) -> TokenformerConfig:
-    tokens = {"qkv_tokens": 8, "output_tokens": 12, "feed_forward_tokens": 20}
-    shape = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1}
-    return TokenformerConfig(**{**tokens, **shape, "vocab_size": 32, "max_position_embeddings": 16, **changes})
 
 
 CONFIG = config_with()

@@ -9,23 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.cases import cases, refused
+from tests.support.growth.plain_models import few_tokens_config as config_with
 from tokenformer.config.sections import Growth
 from tokenformer.errors import UserError
 from tokenformer.growth.append_tokens import AppendTokens
 from tokenformer.growth.operator import Transition
 from tokenformer.growth.parameter_name import ParameterName
 from tokenformer.growth.policy import growth_policy
-from tokenformer.model.config import PROJECTIONS, LayerTokens, TokenformerConfig, TokenSegment
+from tokenformer.model.config import PROJECTIONS, LayerTokens, TokenSegment
 from tokenformer.model.flops import tokenformer_size
 
 EXACT = [{"new_tokens": "zero_values"}, {"new_tokens": "zero_keys"}]
 factors = st.sampled_from([1.0, 1.25, 1.5, 2.0, 3.0])
-
-
-def config_with(**changes) -> TokenformerConfig:
-    tokens = {"qkv_tokens": 8, "output_tokens": 12, "feed_forward_tokens": 20}
-    shape = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1}
-    return TokenformerConfig(**{**tokens, **shape, "vocab_size": 32, "max_position_embeddings": 16, **changes})
 
 
 CONFIG = config_with()

@@ -16,7 +16,9 @@ from tests.support.cases import cases
 from tests.support.growth.plain_models import (
     EMBEDDING,
     HEAD,
+    IDS,
     LlamaConfig,
+    change,
     grown,
     growth_of,
     logits,
@@ -32,7 +34,6 @@ from tokenformer.growth.policy import growth_policy
 from tokenformer.model.config import LayerTokens, TokenSegment
 from tokenformer.model.flops import llama_size, tokenformer_size
 
-IDS = torch.randint(31, (3, 12), generator=torch.Generator().manual_seed(1))
 LAYERS = {
     "pattention": {},
     "segments": {
@@ -43,12 +44,6 @@ LAYERS = {
     "ordinary": {"qkv_layer": "linear", "output_layer": "linear", "feed_forward_layer": "swiglu", "swiglu_width": 20},
 }
 FACTORS = [(1, 2), (2, 1), (2, 2), (3, 3), (2, 3), (4, 2)]
-
-
-def change(before, after) -> float:
-    """Relative, of the logits of two models, each (parameters, config)."""
-    expected = logits(*before, IDS)
-    return ((logits(*after, IDS) - expected).norm() / expected.norm()).item()
 
 
 def largest_change(before, after) -> float:

@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 from tests.support.cases import refused
 from tests.support.growth.plain_models import (
+    IDS,
     LlamaConfig,
+    change,
     grown,
     grown_moment,
     growth_of,
@@ -22,7 +24,6 @@ from tokenformer.growth.stack_layers import GrownLayer, StackLayers
 from tokenformer.model.config import LayerTokens
 from tokenformer.model.flops import tokenformer_size
 
-IDS = torch.randint(31, (3, 12), generator=torch.Generator().manual_seed(1))
 OWN_TOKENS = [LayerTokens(1, feed_forward_tokens=5)]
 ORDINARY = {"qkv_layer": "linear", "output_layer": "linear", "feed_forward_layer": "swiglu", "swiglu_width": 20}
 CONFIGS = {
@@ -43,12 +44,6 @@ ORDERS = {
 
 def zero_gated(operator: StackLayers) -> StackLayers:
     return StackLayers(operator.factor, operator.order, operator.layers, zero_gated=True)
-
-
-def change(before, after) -> float:
-    """Relative, of the logits of two models, each (parameters, config)."""
-    expected = logits(*before, IDS)
-    return ((logits(*after, IDS) - expected).norm() / expected.norm()).item()
 
 
 @pytest.mark.parametrize("order", ORDERS)

@@ -1,11 +1,11 @@
 """A corpus of code: its documents, its two halves, and what it says of itself."""
 
 import ast
-import json
 
 import pytest
 
 from tests.support.cases import cases
+from tests.support.folders import all_bytes, json_rows
 from tokenformer import cli
 from tokenformer.corpora import write_corpus
 from tokenformer.corpora.code import corpus
@@ -20,14 +20,6 @@ FUNCTION = """def {name}(values, start={number}):
         total = total + value
     return total
 """
-
-
-def rows(path):
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def all_bytes(folder):
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +43,7 @@ def test_documents_are_whole_and_in_one_half(tree, tmp_path, unit):
     write_corpus("code", tmp_path / "a", **options)
     write_corpus("code", tmp_path / "b", **options)
     assert all_bytes(tmp_path / "a") == all_bytes(tmp_path / "b")
-    train, validation = (rows(tmp_path / "a" / split / "code.jsonl") for split in ("train", "validation"))
+    train, validation = (json_rows(tmp_path / "a" / split / "code.jsonl") for split in ("train", "validation"))
     keys = [text_key(row["text"], 0) for row in (*train, *validation)]
     assert len(keys) == len(set(keys)) == (60 if unit == "file" else 60 + 6 + 60)
     assert not {row["path"] for row in train} & {row["path"] for row in validation}
@@ -59,7 +51,7 @@ def test_documents_are_whole_and_in_one_half(tree, tmp_path, unit):
         assert row["text"] in (tree / row["path"]).read_text()
         assert {*row} == {"text", "path", "kind", "name", "line", "depth"} and ast.parse(row["text"])
     held_out = "\n".join((tree / path).read_text() for path in {row["path"] for row in validation})
-    pairs = rows(tmp_path / "a" / "pairs.jsonl")
+    pairs = json_rows(tmp_path / "a" / "pairs.jsonl")
     assert len(pairs) == 12 and all(row["sentence_good"] in held_out for row in pairs)
     assert {*pairs[0]} == {"sentence_good", "sentence_bad", "difficulty", "kind"}
 
@@ -97,6 +89,6 @@ def test_the_standard_library_is_written_and_prepared(tmp_path, monkeypatch, cap
     prepare = [f"{folder}/train", "--validation", f"{folder}/validation", "--output", str(tmp_path / "prepared")]
     assert cli.main(["prepare", *prepare, "--language", "code", "--vocabulary-size", "600"]) == 0
     prepared = PreparedCorpus.open(tmp_path / "prepared")
-    assert len(prepared.train) == len(rows(tmp_path / "code" / "train" / "code.jsonl")) > 50
+    assert len(prepared.train) == len(json_rows(tmp_path / "code" / "train" / "code.jsonl")) > 50
     assert prepared.measure_unit == "brackets or indentations"
     assert prepared.train.complexity.std() > 0

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.support.cases import cases
+from tests.support.folders import all_bytes, json_rows
 from tokenformer import cli
 from tokenformer.corpora import write_corpus
 from tokenformer.corpora.formal import LANGUAGES, formal_language
@@ -12,14 +13,6 @@ from tokenformer.corpora.options import parsed_parameters
 from tokenformer.data.corpus import PreparedCorpus
 from tokenformer.data.options import text_key
 from tokenformer.errors import UserError
-
-
-def rows(path):
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def all_bytes(folder):
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("name", LANGUAGES)
@@ -30,8 +23,8 @@ def test_documents_pairs_and_the_language_are_written(name, tmp_path):
     write_corpus("formal", tmp_path / "b", **options)
     assert all_bytes(tmp_path / "a") == all_bytes(tmp_path / "b")
     language = formal_language(name, parameters)
-    splits = [rows(tmp_path / "a" / split / f"{name}.jsonl") for split in ("train", "validation")]
-    pairs = rows(tmp_path / "a" / "pairs.jsonl")
+    splits = [json_rows(tmp_path / "a" / split / f"{name}.jsonl") for split in ("train", "validation")]
+    pairs = json_rows(tmp_path / "a" / "pairs.jsonl")
     assert [len(split) for split in splits] == [190, 10] and len(pairs) == 20
     texts = [row["text"] for split in splits for row in split] + [row["sentence_good"] for row in pairs]
     assert len({text_key(text, 0) for text in texts}) == 220
@@ -102,7 +95,7 @@ def test_prepare_reads_what_was_written(tmp_path, capsys):
     assert [len(corpus.train), len(corpus.validation)] == [360, 40]
     assert corpus.train.tokens.tolist() == (corpus.train.words + 1).tolist()
     assert corpus.measure_unit == "brackets or indentations"
-    by_text = {row["text"]: row["difficulty"] for row in rows(tmp_path / "dyck" / "train" / "dyck.jsonl")}
+    by_text = {row["text"]: row["difficulty"] for row in json_rows(tmp_path / "dyck" / "train" / "dyck.jsonl")}
     assert set(by_text.values()) == {1, 2, 3, 4}
     assert "nesting_depth" in capsys.readouterr().out
 

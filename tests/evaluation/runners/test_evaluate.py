@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.support.cases import cases
-from tests.support.model_sizes import tokenformer_sizes
+from tests.support.random_checkpoints import tokenformer_config, write_random_checkpoint
 from tokenformer.cli import main
 
 
@@ -90,23 +90,10 @@ def test_a_folder_that_holds_no_model_is_named(tmp_path, task_files, capsys):
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory, tokenizer_folder):
-    """A Llama of Nanotron, written as a checkpoint, and the equal one of transformers is read from its weights."""
-    from tokenformer.growth.parameter_state import ParameterState
-    from tokenformer.trainer.bridge.model_config import model_config_from
-    from tokenformer.trainer.checkpoint.written import built_model, one_process, write_checkpoint
-
-    block = tokenformer_sizes(32, 2, 2, tokens=(16, 16, 32), vocabulary=320, positions=64)
-    block["is_tokenformer_config"] = True
-    config = model_config_from(block, "tokenformer", "test")
-    torch.manual_seed(0)
-    with one_process() as context:
-        model = built_model(config, torch.float32, context)
-        shapes = {name: tuple(parameter.shape) for name, parameter in model.get_named_params_with_correct_tied()}
-    states = {name: ParameterState(torch.randn(shape) * 0.3) for name, shape in shapes.items()}
-    folder = tmp_path_factory.mktemp("checkpoint") / "1"
-    write_checkpoint(folder, config, states)
-    return folder
+def checkpoint(tmp_path_factory):
+    """A Tokenformer of random weights."""
+    config = tokenformer_config(vocab_size=320, max_position_embeddings=64)
+    return write_random_checkpoint(tmp_path_factory.mktemp("checkpoint") / "1", config)
 
 
 def test_a_checkpoint_of_nanotron(checkpoint, tokenizer_folder, task_files, tmp_path):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
+from tests.support.model_sizes import tokenformer_sizes
 from tests.support.plain_tokenformer import PlainTokenformer
 from tokenformer.growth.operator import GrowthContext, ParameterGrowth, Transition
 from tokenformer.growth.parameter_name import ParameterName
@@ -35,6 +36,12 @@ def tokenformer_config(**changes) -> TokenformerConfig:
     tokens = {"qkv_tokens": 6, "output_tokens": 7, "feed_forward_tokens": 10}
     others = {"vocab_size": 31, "max_position_embeddings": 16, "rotary_fraction": 0.5}
     return TokenformerConfig(**{**sizes, **tokens, **others, **changes})
+
+
+def few_tokens_config(**changes) -> TokenformerConfig:
+    """Of 8 features, with as many tokens for each projection as growth by small factors keeps whole."""
+    sizes = tokenformer_sizes(8, 2, 2, tokens=(8, 12, 20), vocabulary=32, positions=16)
+    return TokenformerConfig(**{**sizes, "num_key_value_heads": 1, **changes})
 
 
 def is_llama(config) -> bool:
@@ -127,6 +134,15 @@ def logits(parameters: dict[str, torch.Tensor], config, ids: torch.Tensor) -> to
     for layer in range(config.num_hidden_layers):
         hidden = model.block(layer, hidden)
     return model.final_norm(hidden) @ parameters.get(HEAD, parameters[EMBEDDING]).T
+
+
+IDS = torch.randint(31, (3, 12), generator=torch.Generator().manual_seed(1))
+
+
+def change(before: tuple, after: tuple) -> float:
+    """Relative, of the logits of two models, each (parameters, config)."""
+    expected = logits(*before, IDS)
+    return ((logits(*after, IDS) - expected).norm() / expected.norm()).item()
 
 
 def attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:

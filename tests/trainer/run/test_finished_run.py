@@ -5,22 +5,19 @@ import json
 import pytest
 import yaml
 
+from tests.support.folders import all_bytes
 from tests.support.training.launching import start_training
-from tests.support.training.run_files import event_steps, files, held_out_steps, metrics, rewound_copy, step_lines
+from tests.support.training.run_files import event_steps, held_out_steps, metrics, rewound_copy, step_lines
 from tests.support.training.tiny_run import RUN
 from tokenformer.trainer.run.prepared_run import PreparedRun
 
 
-def contents(folder):
-    return {name: (folder / name).read_bytes() for name in files(folder)}
-
-
 def test_a_finished_run_says_so_and_stays_as_it_is(reference, tiny_config):
-    before = contents(reference)
+    before = all_bytes(reference)
     output = start_training(tiny_config).expect_success()
     assert f"{reference} is finished: it has all 16 steps" in output
     assert f"tokenformer report {reference}" in output
-    assert contents(reference) == before
+    assert all_bytes(reference) == before
 
 
 def test_its_folder_holds_config_stages_metrics_and_checkpoints(reference):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -110,12 +111,16 @@ def test_a_resumed_run_reads_its_own_checkpoint_alone(reference, train_here, tmp
     assert_same_end(stopped, whole)
 
 
+def official_tensors(folder: Path, sizes: official.OfficialSizes) -> dict[str, torch.Tensor]:
+    """Random ones, of which folder/imported holds the checkpoint."""
+    tensors = {name: torch.randn(shape) * 0.05 for name, shape in official.official_shapes(sizes).items()}
+    torch.save(tensors, folder / "pytorch_model.bin")
+    official.import_checkpoint(folder, folder / "imported", heads=2, context_length=32)
+    return tensors
+
+
 def test_an_imported_checkpoint_is_trained_on(train_here, tmp_path):
-    sizes = official.OfficialSizes(2, 32, VOCABULARY, 8, 12, 20)
-    shapes = official.official_shapes(sizes).items()
-    released = {name: torch.randn(shape) * 0.05 for name, shape in shapes}
-    torch.save(released, tmp_path / "pytorch_model.bin")
-    official.import_checkpoint(tmp_path, tmp_path / "imported", heads=2, context_length=32)
+    released = official_tensors(tmp_path, official.OfficialSizes(2, 32, VOCABULARY, 8, 12, 20))
     settings = ("tokens.train_steps=4", "checkpoints.checkpoint_interval=2", *start_from(tmp_path / "imported"))
     run = train_here(*settings)
     first = StoredCheckpoint(checkpoint(run, 2))
@@ -160,17 +165,13 @@ def test_what_no_weight_depends_on_may_differ(live_trainer, tp_checkpoint):
 
 
 def test_a_vocabulary_of_another_tokenizer_is_named(refusal, tmp_path, train_here):
-    sizes = official.OfficialSizes(1, 32, 100, 8, 8, 8)
-    torch.save({n: torch.randn(s) for n, s in official.official_shapes(sizes).items()}, tmp_path / "pytorch_model.bin")
-    official.import_checkpoint(tmp_path, tmp_path / "imported", heads=2, context_length=32)
+    official_tensors(tmp_path, official.OfficialSizes(1, 32, 100, 8, 8, 8))
     message = refusal(*start_from(tmp_path / "imported"), f"model.model_config.vocab_size={VOCABULARY}")
     assert "vocab_size: 100" in message and str(VOCABULARY) in message and "tokenizer of the checkpoint" in message
 
 
 def test_moments_that_are_not_there_are_refused(refusal, tmp_path):
-    sizes = official.OfficialSizes(1, 32, VOCABULARY, 8, 8, 8)
-    torch.save({n: torch.randn(s) for n, s in official.official_shapes(sizes).items()}, tmp_path / "pytorch_model.bin")
-    official.import_checkpoint(tmp_path, tmp_path / "imported", heads=2, context_length=32)
+    official_tensors(tmp_path, official.OfficialSizes(1, 32, VOCABULARY, 8, 8, 8))
     message = refusal(*start_from(tmp_path / "imported", optimizer=True))
     assert "model.init_method.optimizer" in message and str(tmp_path / "imported") in message
 
