@@ -13,8 +13,8 @@ CHECKPOINTS = "checkpoints"
 FILES = {
     CONFIG: "The config of the run with every key. It is written when training starts.",
     STAGES: "The stages of the run as planned: step, text, size and cost at which each begins.",
-    READING: "What the plan reads: documents, words and epochs, and the share of each source.",
-    METRICS: "What was measured, one JSON object a line.",
+    READING: "Documents, words and epochs that the plan reads, and the share of each source.",
+    METRICS: "Measurements, one JSON object a line.",
     BASELINES: "Held-out losses of n-gram models on the same text, written by `tokenformer report`.",
     PAGE: "The report, written by `tokenformer report`.",
     PICTURE: "The picture of the report.",
@@ -27,6 +27,7 @@ PARTIAL = ".partial"
 
 # In a checkpoint.
 MODEL_CONFIG = "model_config.json"
+RUN_CONFIG = "run.yaml"
 METADATA = "checkpoint_metadata.json"
 GROWTH = "growth.json"
 CURRICULUM = "curriculum.json"
@@ -38,6 +39,7 @@ CHECKPOINT_FILES = {
     "lr_scheduler/": "State of the learning rate's schedule, by Nanotron.",
     "random/": "States of the random generators, by Nanotron.",
     CONFIG: "Nanotron's own config.",
+    RUN_CONFIG: "The config, with every key, of the run that wrote the checkpoint. Its `general.run` names the run.",
     METADATA: "Steps and samples done, and Nanotron's version.",
     MODEL_CONFIG: "The config of the model as it is now, grown or not.",
     GROWTH: "The growth events until now, with operator, size and losses of each.",

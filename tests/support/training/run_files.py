@@ -86,6 +86,12 @@ def assert_same_end(run: Path, reference: Path) -> None:
     assert metrics(run) == metrics(reference)
 
 
+def forget_configs(run: Path) -> None:
+    """Removes the run's config from its folder and its checkpoints, as in a copy of checkpoints that never held it."""
+    for path in (run / "config.yaml", *run.glob("checkpoints/*/run.yaml")):
+        path.unlink()
+
+
 def rewound_copy(run: Path, runs_folder: Path, step: int) -> Path:
     """A copy of a run in another `runs_folder`, as if it had been stopped right after the checkpoint of `step`.
 

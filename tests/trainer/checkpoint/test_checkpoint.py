@@ -1,4 +1,4 @@
-"""What a checkpoint holds: Nanotron's tree, and our two records."""
+"""What a checkpoint holds: Nanotron's tree, and our three records."""
 
 import contextlib
 import json
@@ -29,9 +29,9 @@ def read_json(path):
     return json.loads(path.read_text())
 
 
-def test_it_is_nanotrons_tree_and_two_records(reference):
+def test_it_is_nanotrons_tree_and_three_records(reference):
     names = {path.name for path in checkpoint(reference).iterdir()}
-    assert names == NANOTRON | {"growth.json", "curriculum.json"}
+    assert names == NANOTRON | {"growth.json", "curriculum.json", "run.yaml"}
 
 
 def test_there_is_one_a_step_and_the_latest_is_the_last(reference):
@@ -149,6 +149,8 @@ def test_a_wrong_latest_txt_is_a_users_error(tmp_path, content, says):
     assert "latest.txt" in str(error.value)
 
 
-def test_without_latest_txt_there_is_no_checkpoint(tmp_path):
-    (tmp_path / "7").mkdir()
+def test_without_latest_txt_the_highest_step_is_the_newest(tmp_path):
     assert checkpoints.latest_checkpoint(tmp_path) is None
+    for name in ("7", "10", ".partial"):
+        (tmp_path / name).mkdir()
+    assert checkpoints.latest_checkpoint(tmp_path) == tmp_path / "10"

@@ -59,7 +59,8 @@ def test_one_process_that_is_asked_ends_all_with_one_message(tiny_config, refere
 
 
 DIVERGING = (
-    "optimizer.learning_rate_scheduler.learning_rate=9.0e+15",
+    "optimizer.learning_rate_scheduler.learning_rate=1000",
+    "optimizer.weight_decay=1000",  # weights grow a millionfold each step
     "growth=null",
     "checkpoints.checkpoint_interval=1",
 )

@@ -1,12 +1,12 @@
 """A checkpoint that grew otherwise than the config says is refused, by the name of the layer and both sizes.
 
-The run's own config.yaml is gone in these tests, as when checkpoints alone were copied; with it the changed key is
+The run's configs are gone in these tests, as when an old checkpoint alone was copied; with them the changed key is
 named first.
 """
 
 import pytest
 
-from tests.support.training.run_files import event_steps, rewound_copy
+from tests.support.training.run_files import event_steps, forget_configs, rewound_copy
 from tokenformer.trainer.run.prepared_run import PreparedRun
 from tokenformer.trainer.run.start import starting_point
 
@@ -17,7 +17,7 @@ def refusal_after(reference, refusal, tmp_path):
 
     def refusal_after(events: int, *settings: str) -> str:
         run = rewound_copy(reference, tmp_path, event_steps(reference)[events - 1] + 1)
-        (run / "config.yaml").unlink()
+        forget_configs(run)
         return refusal(*settings)
 
     return refusal_after
@@ -68,7 +68,7 @@ def test_more_events_than_the_config_allows_are_refused(refusal_after, settings)
 def test_the_same_history_is_not_refused(reference, tiny_config, tmp_path):
     step = event_steps(reference)[1] + 1
     run = rewound_copy(reference, tmp_path, step)
-    (run / "config.yaml").unlink()
+    forget_configs(run)
     list_of_the_same = f"{OPERATOR}=[{{name: append_tokens, factor: 2}}, {{name: append_tokens, factor: 2}}]"
     prepared = PreparedRun.from_file(tiny_config, [list_of_the_same, f"general.runs_folder={tmp_path}"])
     assert starting_point(prepared).step == step

@@ -15,7 +15,7 @@ from tokenformer.devices import default_device, process_count
 from tokenformer.errors import UserError
 from tokenformer.files import folder_built_beside, refuse_to_replace, write_atomically
 from tokenformer.growth.parameter_state import ParameterState
-from tokenformer.run_folder.names import CONFIG, CURRICULUM, GROWTH, MODEL_CONFIG
+from tokenformer.run_folder.names import CONFIG, CURRICULUM, GROWTH, MODEL_CONFIG, RUN_CONFIG
 from tokenformer.trainer.bridge.bootstrap import bootstrap
 from tokenformer.trainer.bridge.cpu_host import ensure_process_group
 from tokenformer.trainer.checkpoint.records import GrowthRecord
@@ -79,7 +79,7 @@ def write_checkpoint(
         write_atomically(folder / MODEL_CONFIG, json.dumps(asdict(model_config)))
         growth = growth or (origin and origin.growth) or GrowthRecord(seed=0, model_config=asdict(model_config))
         write_atomically(folder / GROWTH, json.dumps(asdict(growth), indent=2) + "\n")
-        for name in (CURRICULUM, SCHEDULE) if origin else ():
+        for name in (CURRICULUM, RUN_CONFIG, SCHEDULE) if origin else ():
             _copy_if_there(origin.folder / name, folder / name)
 
 

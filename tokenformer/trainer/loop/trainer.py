@@ -21,7 +21,7 @@ from tokenformer.growth.triggers import Progress
 from tokenformer.model.flops import model_size
 from tokenformer.model.parametrization import follows_size, scale_of
 from tokenformer.run_folder import keys
-from tokenformer.run_folder.names import CONFIG, READING, STAGES
+from tokenformer.run_folder.names import CONFIG, READING, RUN_CONFIG, STAGES
 from tokenformer.trainer.bridge.nanotron_config import as_nanotron_yaml
 from tokenformer.trainer.bridge.parameter_groups import grouped_parameters
 from tokenformer.trainer.checkpoint import records as checkpoint
@@ -238,6 +238,7 @@ class TokenformerTrainer(DistributedTrainer):
             rung=self.run.rungs.get(self.iteration_step),
         )
         checkpoint.write_records(folder, self.growth_record, record)
+        write_atomically(folder / RUN_CONFIG, self.start.resolved_config)
         for observer in self.observers:
             observer.write_state(self, folder)
 

@@ -10,7 +10,9 @@ from tokenformer.config.loading import as_yaml, load_config
 from tokenformer.config.sections import RunConfig
 from tokenformer.errors import UserError
 from tokenformer.growth.triggers import LossHistory
-from tokenformer.run_folder.names import CONFIG
+from tokenformer.run_folder import keys
+from tokenformer.run_folder.metrics import read_metrics
+from tokenformer.run_folder.names import CONFIG, METRICS, RUN_CONFIG
 from tokenformer.trainer.checkpoint.records import (
     GrowthRecord,
     latest_checkpoint,
@@ -64,12 +66,30 @@ def _is_free(key: str, reads_validation: bool) -> bool:
     return any(key == free or key.startswith(free + ".") for free in FREE_KEYS)
 
 
-def _check_same_run(config: RunConfig, losses: LossHistory) -> None:
-    path = config.run_folder / CONFIG
-    if not path.exists():
+def _earlier_config(run_folder: Path, checkpoint: Path | None) -> RunConfig | None:
+    """The config with which the newest checkpoint was written, or else the run's first steps were done, if any were.
+
+    A checkpoint that was written before it held its run's config belongs to the run in whose folder it is sought.
+    """
+    if checkpoint is not None and (checkpoint / RUN_CONFIG).exists():
+        return load_config(checkpoint / RUN_CONFIG)
+    has_begun = checkpoint is not None or any(line[keys.STEP] > 0 for line in read_metrics(run_folder / METRICS))
+    path = run_folder / CONFIG
+    return load_config(path) if has_begun and path.exists() else None
+
+
+def _check_same_run(config: RunConfig, losses: LossHistory, checkpoint: Path | None) -> None:
+    earlier = _earlier_config(config.run_folder, checkpoint)
+    if earlier is None:
         return
+    if earlier.general.run != config.general.run:
+        raise UserError(
+            f"{checkpoint or config.run_folder} belongs to the run {earlier.general.run}, and this run is "
+            f"{config.general.run}; give this one a checkpoints.checkpoints_path of its own, or go on with that one by "
+            f"general.run={earlier.general.run}"
+        )
     reads_validation = losses.reads("validation")
-    for key, before, now in differences(dataclasses.asdict(load_config(path)), dataclasses.asdict(config)):
+    for key, before, now in differences(dataclasses.asdict(earlier), dataclasses.asdict(config)):
         if not _is_free(key, reads_validation):
             raise UserError(
                 f"the run {config.run_folder} was started with {key}: {before!r}, and the config now says {now!r}; "
@@ -116,8 +136,8 @@ def starting_point(run: PreparedRun) -> StartingPoint:
             checkpoint that the run is to begin with does not.
     """
     config, losses = run.config, run.loss_history()
-    _check_same_run(config, losses)
     folder = latest_checkpoint(config.checkpoints_folder)
+    _check_same_run(config, losses, folder)
     if folder is None:
         return _beginning(run, losses)
     growth, curriculum = read_growth(folder), read_curriculum(folder)
