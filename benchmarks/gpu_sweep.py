@@ -1,9 +1,9 @@
 """Everything about the row kernels that only a GPU can say: `python -m benchmarks.gpu_sweep`, or `make bench-gpu`.
 
 First that they are right on this card: close to float64, the same bits twice, and rows beyond 2^31 elements. Then the
-table of `benchmarks.pattention` at every shape, with the roofline's predictions; chunks of rows that may stay in the
-cache; and the bandwidth of the row kernels alone by the number of tokens, which shows what the lanes cost that a width
-between powers of two leaves idle. Everything is written to a folder with the card's name.
+table of `benchmarks.pattention` at every shape, with the roofline's predictions, and the bandwidth of the row kernels
+alone by the number of tokens, which shows what the lanes cost that a width between powers of two leaves idle.
+Everything is written to a folder with the card's name.
 """
 
 import argparse
@@ -17,12 +17,10 @@ import torch
 from benchmarks import pattention as table
 from benchmarks.measuring.compared_layers import row_kernels
 from benchmarks.measuring.machine import results_folder
-from benchmarks.measuring.shapes import LARGE, SHAPES, Shape
-from benchmarks.measuring.stopwatch import PASSES, gpu_memory, gpu_milliseconds
+from benchmarks.measuring.shapes import SHAPES, Shape
 from tokenformer.kernels import choose_backend, reference
 from tokenformer.kernels.triton_theta import RowTheta
 
-CHUNKS = (0, 1024, 2048, 4096, 8192)
 WIDTHS = (256, 384, 768, 1024, 1536, 3072, 4096, 5120, 6144, 7168, 8192, 16384)
 ELEMENTS = 2**27  # of the score, whatever its width: a quarter of a gigabyte, more than any cache
 FAR = ((266240, 8192), (65536, 40960))  # rows and tokens, more than 2^31 elements: in one step, and in two
@@ -49,7 +47,7 @@ def check_values(device: str, rows: int = 256, width: int = 128, tokens: int = 3
         return reference.pattention(x, keys, values, segments=[tokens], tau=tau, eps=1e-6, **VARIANT)
 
     exact = gradients(plain, torch.float64)
-    ours, eager = gradients(row_kernels(), torch.bfloat16), gradients(plain, torch.bfloat16)
+    ours, eager = gradients(row_kernels, torch.bfloat16), gradients(plain, torch.bfloat16)
     for name, truth, *found in zip(("output", "dX", "dK", "dV"), exact, ours, eager, strict=True):
         errors = [((tensor.double() - truth).norm() / truth.norm()).item() for tensor in found]
         assert errors[0] <= errors[1] + 1e-4, f"{name} is off by {errors[0]:.1e}, eager torch by {errors[1]:.1e}"
@@ -58,9 +56,7 @@ def check_values(device: str, rows: int = 256, width: int = 128, tokens: int = 3
 
 def check_bits(device: str, rows: int = 4096, width: int = 768, tokens: int = 3072) -> Iterator[str]:
     """Two runs give the same bits."""
-    subject = table.subjects_for({"ours": row_kernels()}, Shape("", rows, width, tokens), torch.bfloat16, device)[
-        "ours"
-    ]
+    subject = table.subjects_for({"ours": row_kernels}, Shape("", rows, width, tokens), torch.bfloat16, device)["ours"]
 
     def run() -> list[torch.Tensor]:
         output = subject.forward()
@@ -86,17 +82,6 @@ def check_far_rows(device: str, rows: int, tokens: int) -> Iterator[str]:
     theta.backward_(grad, few, theta.forward(few, tau, out=few_weights), tau, out=few_weights)
     assert torch.equal(weights[-2:], few_weights) and torch.equal(grads[-2:], grad), "far rows are wrong"
     yield f"{rows} x {tokens} = {rows * tokens / 2**31:.2f} x 2^31 elements: the last rows are right"
-
-
-def sweep_chunks(device: str, shapes: Sequence[Shape], chunks: Sequence[int]) -> Iterator[dict]:
-    """Time and memory by the number of rows that are done at once; 0 is all of them."""
-    for shape in shapes:
-        functions = {str(rows): row_kernels(chunk_rows=rows) for rows in chunks if rows < shape.rows}
-        subjects = table.subjects_for(functions, shape, torch.bfloat16, device)
-        for rows, times in gpu_milliseconds(subjects).items():
-            found = {passed: sorted(times[passed])[len(times[passed]) // 2] for passed in PASSES}
-            peak = gpu_memory(subjects[rows]).peak / 2**20 if device == "cuda" else None
-            yield {"shape": shape.name, "chunk_rows": int(rows), **found, "peak_mebibytes": peak}
 
 
 def sweep_widths(device: str, widths: Sequence[int], elements: int) -> Iterator[dict]:
@@ -158,8 +143,6 @@ def main() -> int:
             lines.append(line)
     (folder / "checks.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     table.run(SHAPES, torch.bfloat16, "cuda", 0, folder)
-    print("\nrows at a time")
-    write_csv(printed(sweep_chunks("cuda", LARGE, CHUNKS)), folder / "chunks.csv")
     print("\nthe row kernels alone")
     write_csv(printed(sweep_widths("cuda", WIDTHS, ELEMENTS)), folder / "widths.csv")
     return 0

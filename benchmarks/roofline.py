@@ -29,20 +29,17 @@ class Implementation:
     Args:
         forward, backward: read and written outside of matrix products.
         saved: kept between the two.
-        products: matrix products of both passes.
     """
 
     forward: float
     backward: float
     saved: float
-    products: int = 6
 
 
 CARDS = {"H100": Card("H100", 790e12, 3.0e12), "A100": Card("A100", 265e12, 1.75e12)}
 IMPLEMENTATIONS = {
     "official eager": Implementation(18, 48, 6),  # scale, norm, division, scale and GELU, each by itself
     "row kernels": Implementation(4, 8, 2),  # read S, write A; read S and dA, write A and dS
-    "row kernels, recompute": Implementation(4, 8, 0, products=7),
     "SwiGLU, fused": Implementation(4, 8, 8 / 3),  # an MLP of equal FLOPs
 }
 
@@ -54,13 +51,13 @@ def floor_microseconds(card: Card, shape: Shape) -> float:
 
 def predicted_microseconds(card: Card, shape: Shape, implementation: Implementation) -> float:
     """Forward and backward."""
-    products = implementation.products * shape.product_flops / card.flops
+    products = 6 * shape.product_flops / card.flops
     memory = (implementation.forward + implementation.backward) * shape.score_elements / card.bandwidth
     return (products + memory) * 1e6
 
 
 def predicted_ratio(card: Card, shape: Shape, implementation: Implementation) -> float:
-    """To the floor. It depends on the width alone: products / 6 + bytes / 12 * (FLOPs / bandwidth) / d."""
+    """To the floor. It depends on the width alone: 1 + bytes / 12 * (FLOPs / bandwidth) / d."""
     return predicted_microseconds(card, shape, implementation) / floor_microseconds(card, shape)
 
 

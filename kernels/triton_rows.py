@@ -340,11 +340,5 @@ def theta_grads(
             tl.store(weights + row * weights_stride + start + offsets, result, mask=inside)
 
 
-KERNELS = {
-    "theta_forward": theta_forward,
-    "theta_backward": theta_backward,
-    "theta_sums": theta_sums,
-    "theta_weights": theta_weights,
-    "theta_dots": theta_dots,
-    "theta_grads": theta_grads,
-}
+_LAUNCHED = (theta_forward, theta_backward, theta_sums, theta_weights, theta_dots, theta_grads)
+KERNELS = {kernel.__name__: kernel for kernel in _LAUNCHED}

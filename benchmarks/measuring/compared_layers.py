@@ -16,7 +16,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from benchmarks.measuring.shapes import Shape
-from tokenformer.kernels import choose_backend, pattention
+from tokenformer.kernels import pattention
 
 LIMIT = "bare matmuls"
 OURS = "ours"
@@ -57,16 +57,9 @@ def _tau(keys: Tensor) -> Tensor:
     return torch.full((1,), math.sqrt(keys.shape[0]), device=keys.device)
 
 
-def row_kernels(recompute: bool = False, chunk_rows: int = 0) -> Callable[..., Tensor]:
-    """Ours by row kernels, in one of its modes."""
-    from tokenformer.kernels import triton_backend
-
-    def function(x: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        options = {"segments": [keys.shape[0]], "tau": _tau(keys), "eps": 1e-6}
-        modes = {"recompute": recompute, "chunk_rows": chunk_rows}
-        return triton_backend.pattention(x, keys, values, variant="l2_norm_gelu", gelu="erf", **options, **modes)
-
-    return function
+def row_kernels(x: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """Ours by row kernels, whatever the device."""
+    return pattention(x, keys, values, tau=_tau(keys), backend="triton")
 
 
 def checkpointed(x: Tensor, keys: Tensor, values: Tensor) -> Tensor:
@@ -93,10 +86,7 @@ def implementations(device: str) -> dict[str, Callable[..., Tensor]]:
         # On a CPU one graph for all shapes, since compiling takes longer than measuring.
         found["torch.compile"] = torch.compile(clean_eager, dynamic=device == "cpu")
     found[OURS] = ours
-    if choose_backend("auto") == "triton" and device == "cuda":
-        found["ours, recompute"] = row_kernels(recompute=True)
-    else:
-        found["ours, checkpoint"] = checkpointed
+    found["ours, checkpoint"] = checkpointed
     found["SwiGLU"] = swiglu
     if compiles:
         found["SwiGLU, compiled"] = torch.compile(swiglu, dynamic=device == "cpu")

@@ -2,12 +2,10 @@
 
 import pytest
 
-from benchmarks.measuring.shapes import Shape
-
 pytest.importorskip("triton")
 
 from benchmarks import gpu_sweep
-from benchmarks.gpu_sweep import check_bits, check_far_rows, check_values, sweep_chunks, sweep_widths
+from benchmarks.gpu_sweep import check_bits, check_far_rows, check_values, sweep_widths
 
 
 @pytest.fixture
@@ -28,20 +26,18 @@ def test_checks_pass(device):
 
 
 def test_checks_fail_where_something_is_wrong(device, monkeypatch):
-    right = gpu_sweep.row_kernels()
-    monkeypatch.setattr(gpu_sweep, "row_kernels", lambda: lambda *tensors: right(*tensors) * 1.1)
+    right = gpu_sweep.row_kernels
+    monkeypatch.setattr(gpu_sweep, "row_kernels", lambda *tensors: right(*tensors) * 1.1)
     with pytest.raises(AssertionError, match="output is off by"):
         list(check_values(device, rows=4, width=16, tokens=24))
     noise = iter([0.0, 1.0])
-    monkeypatch.setattr(gpu_sweep, "row_kernels", lambda: lambda *tensors: right(*tensors) + next(noise))
+    monkeypatch.setattr(gpu_sweep, "row_kernels", lambda *tensors: right(*tensors) + next(noise))
     with pytest.raises(AssertionError, match="two runs differ"):
         list(check_bits(device, rows=3, width=8, tokens=20))
 
 
 @pytest.mark.usefixtures("one_run_for_a_benchmark")
 def test_sweeps_have_a_row_for_each(device):
-    rows = list(sweep_chunks(device, [Shape("any", 5, 8, 16)], (0, 2, 4, 1000)))
-    assert [row["chunk_rows"] for row in rows] == [0, 2, 4]
     rows = list(sweep_widths(device, (20, 64), elements=128))
     assert [(row["tokens"], row["rows"]) for row in rows] == [(20, 6), (64, 2)]
     assert rows[1]["backward_terabytes_per_second"] == pytest.approx(8 * 128 / 1e-3 / 1e12)

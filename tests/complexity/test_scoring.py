@@ -6,7 +6,6 @@ import pytest
 
 from tests.support.cases import cases
 from tokenformer.complexity import MEASURES, score
-from tokenformer.complexity.scoring import score_documents
 from tokenformer.errors import UserError
 
 TRAIN = ["the cat sat", "a cat and a dog", "the dog sat on the cat", "unprecedented circumstances necessitate prudence"]
@@ -21,15 +20,15 @@ VALIDATION = ["a dog sat", "prudence sat"]
     ("surprisal", {"reference": "corpus", "share": 1.0}),
 )
 def test_validation_texts_do_not_touch_the_fit(measure, parameters):
-    train, validation = score_documents(TRAIN, VALIDATION, "en", measure, **parameters)
+    scorer = MEASURES[measure].fit(TRAIN, "en", **parameters)
+    train, validation = scorer(TRAIN), scorer(VALIDATION)
     assert train.shape == (4,) and validation.shape == (2,)
-    alone, _ = score_documents(TRAIN, [], "en", measure, **parameters)
-    np.testing.assert_array_equal(train, alone)
-    np.testing.assert_array_equal(validation, MEASURES[measure].fit(TRAIN, "en", **parameters)(VALIDATION))
+    np.testing.assert_array_equal(scorer(TRAIN), train)
+    np.testing.assert_array_equal(MEASURES[measure].fit(TRAIN, "en", **parameters)(VALIDATION), validation)
 
 
 def test_the_default_measure_is_the_ensemble():
-    np.testing.assert_array_equal(score(TRAIN), score_documents(TRAIN, [], "en", "ensemble")[0])
+    np.testing.assert_array_equal(score(TRAIN), MEASURES["ensemble"](TRAIN, "en"))
     np.testing.assert_array_equal(score(TRAIN, language="en", measure="lix"), MEASURES["lix"](TRAIN, "en"))
 
 

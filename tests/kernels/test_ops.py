@@ -7,16 +7,15 @@ import torch
 from torch._dynamo.testing import CompileCounterWithBackend
 from torch.utils.checkpoint import CheckpointPolicy, checkpoint, create_selective_checkpoint_contexts
 
-from tests.support.kernel_comparison import random_inputs, results
+from tests.support.kernel_comparison import random_inputs, results, row_kernels
 from tokenformer.kernels import reference
 
 pytest.importorskip("triton")
 
-from tokenformer.kernels import ops, triton_backend
+from tokenformer.kernels import triton_backend
 
 SEGMENTS = [9, 4]
 OPTIONS = {"segments": SEGMENTS, "eps": 1e-6, "variant": "l2_norm_gelu", "gelu": "erf"}
-MODES = [{}, {"recompute": True}]
 
 
 @pytest.fixture
@@ -25,45 +24,33 @@ def inputs(device) -> list[torch.Tensor]:
     return [tensor.requires_grad_() for tensor in random_inputs((2, 3), 6, SEGMENTS, 5, device=device)]
 
 
-def layer(x, keys, values, tau, **mode):
-    return triton_backend.pattention(x, keys, values, tau=tau, **OPTIONS, **mode)
+def layer(x, keys, values, tau):
+    return row_kernels(x, keys, values, tau=tau, **OPTIONS)
 
 
 def loss(output: torch.Tensor) -> torch.Tensor:
     return (output * torch.linspace(-1, 2, output.numel(), device=output.device).view_as(output)).sum()
 
 
-@pytest.mark.parametrize("keep_score", [True, False])
-def test_opcheck_of_both_operators(keep_score, inputs):
-    x, keys, values, tau = inputs
-    x = x.detach().flatten(0, 1).requires_grad_()
-    settings = [SEGMENTS, 1e-6, "l2_norm_gelu", "erf", ""]
-    arguments = [x, keys, [values], tau, *settings, keep_score, 0]
-    assert set(torch.library.opcheck(ops.pattention, arguments).values()) == {"SUCCESS"}
-    outputs, score, statistics = (
-        item if isinstance(item, list) else item.detach() for item in ops.pattention(*arguments)
-    )
-    fixed = [tensor.detach() for tensor in (x, keys)]
-    arguments = [
-        [torch.ones_like(outputs[0])],
-        *fixed,
-        [values.detach()],
-        tau.detach(),
-        score,
-        statistics,
-        *settings,
-        0,
-    ]
+def test_opcheck_of_both_operators(inputs):
+    operator, settings = triton_backend.pattention_operator, [SEGMENTS, 1e-6, "l2_norm_gelu", "erf", ""]
+    x, keys, values, tau = (tensor.detach() for tensor in inputs)
+    x = x.flatten(0, 1)
+    assert set(torch.library.opcheck(operator, [x, keys, [values], tau, *settings, False]).values()) == {"SUCCESS"}
+    trained = [tensor.clone().requires_grad_() for tensor in (x, keys, values, tau)]
+    arguments = [*trained[:2], [trained[2]], trained[3], *settings, True]
+    assert set(torch.library.opcheck(operator, arguments).values()) == {"SUCCESS"}
+    outputs, score, statistics = operator(x, keys, [values], tau, *settings, True)
+    arguments = [[torch.ones_like(outputs[0])], x, keys, [values], tau, score, statistics, *settings]
     for needed in ([True] * 4, [False, True, False, False]):
-        checks = torch.library.opcheck(ops.pattention_backward, [*arguments, needed])
+        checks = torch.library.opcheck(triton_backend.pattention_backward_operator, [*arguments, needed])
         assert set(checks.values()) == {"SUCCESS"}
 
 
-@pytest.mark.parametrize("mode", MODES, ids=str)
-def test_compiled_whole_it_computes_the_same(mode, inputs):
+def test_compiled_whole_it_computes_the_same(inputs):
     torch.compiler.reset()
-    compiled = torch.compile(functools.partial(layer, **mode), fullgraph=True, backend="aot_eager")
-    ours, expected = compiled(*inputs), layer(*inputs, **mode)
+    compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
+    ours, expected = compiled(*inputs), layer(*inputs)
     assert torch.equal(ours, expected)
     for one, other in zip(
         torch.autograd.grad(loss(ours), inputs), torch.autograd.grad(loss(expected), inputs), strict=True
@@ -85,8 +72,10 @@ def test_another_number_of_rows_is_not_compiled_again(inputs):
 
 
 def test_selective_checkpointing_sees_the_operator_by_name(inputs, monkeypatch):
-    forward, runs = ops.triton_passes.forward_pass, []
-    monkeypatch.setattr(ops.triton_passes, "forward_pass", lambda *args: runs.append(1) or forward(*args))
+    forward, runs = triton_backend.RowTheta.forward, []
+    monkeypatch.setattr(
+        triton_backend.RowTheta, "forward", lambda *args, **options: runs.append(1) or forward(*args, **options)
+    )
 
     def runs_and_gradients(policy) -> tuple[int, tuple[torch.Tensor, ...]]:
         runs.clear()
@@ -120,13 +109,12 @@ def test_function_transforms_are_refused_and_never_wrong(inputs):
         torch.func.grad(lambda x: loss(layer(x, *others)))(x)
 
 
-@pytest.mark.parametrize("mode", MODES, ids=str)
-def test_backward_twice_gives_the_same_and_nothing_is_altered(mode, inputs):
+def test_backward_twice_gives_the_same_and_nothing_is_altered(inputs):
     kept = []
     with torch.autograd.graph.saved_tensors_hooks(
         lambda tensor: kept.append((tensor, tensor.clone())) or tensor, lambda tensor: tensor
     ):
-        result = loss(layer(*inputs, **mode))
+        result = loss(layer(*inputs))
     copies = [tensor.detach().clone() for tensor in inputs]
     first = torch.autograd.grad(result, inputs, retain_graph=True)
     second = torch.autograd.grad(result, inputs)
@@ -154,7 +142,7 @@ def test_inputs_and_incoming_gradients_of_any_strides(strides, device):
     incoming = strided(torch.randn(6, 5, device=device))[strides]
     gradients = [
         torch.autograd.grad(backend(*leaves, tau=inputs[3], **OPTIONS), leaves, incoming)
-        for backend in (triton_backend.pattention, reference.pattention)
+        for backend in (row_kernels, reference.pattention)
     ]
     for ours, expected in zip(*gradients, strict=True):
         torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-4)
@@ -174,7 +162,7 @@ def test_gradients_that_come_from_a_concatenation(inputs):
         outputs = [backend(*inputs[:3], tau=inputs[3], **OPTIONS) for _ in range(2)]
         return torch.autograd.grad(loss(torch.cat(outputs, dim=-1)), inputs)
 
-    for ours, expected in zip(gradients(triton_backend.pattention), gradients(reference.pattention), strict=True):
+    for ours, expected in zip(gradients(row_kernels), gradients(reference.pattention), strict=True):
         torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-5)
 
 
@@ -227,4 +215,4 @@ def test_float64_and_scattered_tensors_are_refused(inputs):
 
 def test_zero_rows_have_finite_gradients(inputs):
     zeros = [torch.zeros_like(inputs[0]), *(tensor.detach() for tensor in inputs[1:])]
-    assert all(result.isfinite().all() for result in results(triton_backend.pattention, zeros, **OPTIONS).values())
+    assert all(result.isfinite().all() for result in results(row_kernels, zeros, **OPTIONS).values())

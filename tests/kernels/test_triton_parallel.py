@@ -5,17 +5,14 @@ import functools
 import pytest
 import torch
 
-from tests.support.kernel_comparison import FORMS, random_inputs, results
+from tests.support.kernel_comparison import FORMS, random_inputs, results, row_kernels
 from tests.support.shards import on_two_ranks, reassembled, shard_of
 from tokenformer.kernels import reference
 
 pytest.importorskip("triton")
 
-from tokenformer.kernels import triton_backend
-
 SEGMENTS = [7, 12]
 SHARES = [[3, 4], [4, 8]]  # how many tokens of each segment a rank holds
-CASES = [*((form, {}) for form in FORMS), (FORMS[0], {"recompute": True, "chunk_rows": 2})]
 
 pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="the ranks of this test talk over the CPU")
 
@@ -38,8 +35,8 @@ def inputs_of_rank(rank: int) -> list[torch.Tensor]:
 
 def results_of_rank(rank: int, group) -> list[dict[str, torch.Tensor]]:
     """Of every case, on this rank's tokens."""
-    backend = functools.partial(triton_backend.pattention, segments=SHARES[rank], group=group)
-    return [results(backend, inputs_of_rank(rank), **options(form), **mode) for form, mode in CASES]
+    backend = functools.partial(row_kernels, segments=SHARES[rank], group=group)
+    return [results(backend, inputs_of_rank(rank), **options(form)) for form in FORMS]
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +44,9 @@ def of_ranks(tmp_path_factory) -> list[list[dict[str, torch.Tensor]]]:
     return on_two_ranks(results_of_rank, tmp_path_factory.mktemp("shards"))
 
 
-@pytest.mark.parametrize("number", range(len(CASES)), ids=[f"{form} {mode}" for form, mode in CASES])
+@pytest.mark.parametrize("number", range(len(FORMS)), ids=map("-".join, FORMS))
 def test_two_uneven_shards_give_the_whole(of_ranks, number):
-    form, _ = CASES[number]
+    form = FORMS[number]
     exact = results(
         reference.pattention, [tensor.double() for tensor in whole_inputs()], segments=SEGMENTS, **options(form)
     )
@@ -67,7 +64,7 @@ def test_shards_that_do_not_share_their_statistics_give_something_else():
         apart = []
         for rank, share in enumerate(SHARES):
             *tensors, tau = inputs_of_rank(rank)
-            apart.append(triton_backend.pattention(*tensors, tau=tau, segments=share, **options(form)))
+            apart.append(row_kernels(*tensors, tau=tau, segments=share, **options(form)))
         *tensors, tau = whole_inputs()
         whole = reference.pattention(*tensors, tau=tau, segments=SEGMENTS, **options(form))
         assert (sum(apart) - whole).abs().max() > 0.01

@@ -3,19 +3,13 @@
 import pytest
 import torch
 
-from tests.support.kernel_comparison import FORMS, QUANTITIES, error, random_inputs, results
+from tests.support.kernel_comparison import FORMS, QUANTITIES, error, random_inputs, results, row_kernels
 from tokenformer.kernels import reference
 
 pytest.importorskip("triton")
 
 from tokenformer.kernels import triton_backend, triton_theta
 
-MODES = {
-    "keeping the score": {},
-    "making it again": {"recompute": True},
-    "by chunks of rows": {"chunk_rows": 3},
-    "both": {"recompute": True, "chunk_rows": 2},
-}
 SHAPES = {  # rows, d_in, segments, d_out
     "one segment": ((2, 4), 16, [24], 8),
     "no power of two anywhere": ((7,), 5, [13], 3),
@@ -39,10 +33,10 @@ def two_steps(monkeypatch):
     monkeypatch.setattr(triton_theta, "TILE", 64)
 
 
-def assert_as_close_as_eager(inputs, options, mode=None):
+def assert_as_close_as_eager(inputs, options):
     exact = results(reference.pattention, [tensor.double() for tensor in inputs], **options)
     eager = results(reference.pattention, inputs, **options)
-    ours = results(triton_backend.pattention, inputs, **options, **(mode or {}))
+    ours = results(row_kernels, inputs, **options)
     for quantity in QUANTITIES:
         assert ours[quantity].dtype == eager[quantity].dtype
         assert ours[quantity].shape == eager[quantity].shape
@@ -51,13 +45,12 @@ def assert_as_close_as_eager(inputs, options, mode=None):
         assert error(ours[quantity], exact[quantity]) <= limit, quantity
 
 
-@pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
 @pytest.mark.parametrize("form", FORMS, ids="-".join)
-def test_every_form_in_every_mode(form, mode, device):
+def test_every_form(form, device):
     variant, gelu = form
     inputs = random_inputs((2, 4), 8, [20, 7], 6, device=device)
     options = {"segments": [20, 7], "eps": 1e-2, "variant": variant, "gelu": gelu}
-    assert_as_close_as_eager(inputs, options, mode)
+    assert_as_close_as_eager(inputs, options)
 
 
 @pytest.mark.parametrize("dtype", SLACK, ids=str)
@@ -89,14 +82,13 @@ def test_eps(variant, eps, device):
     assert_as_close_as_eager(inputs, {"segments": [10], "eps": eps, "variant": variant, "gelu": "erf"})
 
 
-@pytest.mark.parametrize("mode", [{}, {"recompute": True, "chunk_rows": 2}], ids=["kept", "made again"])
 @pytest.mark.parametrize("wanted", [(0,), (1,), (2,), (3,), (0, 2), (1, 3)], ids=str)
-def test_only_the_gradients_that_are_wanted(wanted, mode, device):
+def test_only_the_gradients_that_are_wanted(wanted, device):
     inputs = random_inputs((5,), 6, [4, 8], 7, device=device)
     options = {"segments": [4, 8], "eps": 1e-6, "variant": "l2_norm_gelu", "gelu": "erf"}
-    everything = results(triton_backend.pattention, inputs, **options, **mode)
+    everything = results(row_kernels, inputs, **options)
     leaves = [tensor.clone().requires_grad_(index in wanted) for index, tensor in enumerate(inputs)]
-    output = triton_backend.pattention(*leaves[:3], tau=leaves[3], **options, **mode)
+    output = row_kernels(*leaves[:3], tau=leaves[3], **options)
     incoming = torch.linspace(-1, 2, output.numel(), device=device).view_as(output)
     output.backward(incoming)
     for index, leaf in enumerate(leaves):
@@ -106,20 +98,15 @@ def test_only_the_gradients_that_are_wanted(wanted, mode, device):
             assert leaf.grad is None
 
 
-def test_modes_keep_what_they_say(device):
-    """The score only where it is not made again, and never the weights."""
+def test_the_score_is_kept_and_never_the_weights(device):
     inputs = random_inputs((9,), 6, [40], 7, device=device)
     options = {"segments": [40], "eps": 1e-6, "variant": "l2_norm_gelu", "gelu": "erf"}
 
-    def large_tensors_kept(**mode) -> int:
-        kept = []
-        leaves = [tensor.clone().requires_grad_() for tensor in inputs]
-        with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor) or tensor, lambda t: t):
-            triton_backend.pattention(*leaves[:3], tau=leaves[3], **options, **mode)
-        return sum(tensor.shape == (9, 40) for tensor in kept)
-
-    assert large_tensors_kept() == 1
-    assert large_tensors_kept(recompute=True) == 0
+    kept = []
+    leaves = [tensor.clone().requires_grad_() for tensor in inputs]
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor) or tensor, lambda t: t):
+        row_kernels(*leaves[:3], tau=leaves[3], **options)
+    assert sum(tensor.shape == (9, 40) for tensor in kept) == 1
 
 
 def test_a_group_is_each_of_its_members(device):

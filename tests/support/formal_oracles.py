@@ -6,11 +6,10 @@ from itertools import product
 
 from tokenformer.corpora.formal import FormalLanguage, formal_language
 from tokenformer.corpora.formal.arithmetic import Arithmetic
+from tokenformer.corpora.formal.brackets import Dyck, ShuffleDyck
 from tokenformer.corpora.formal.context_free import ContextFree
-from tokenformer.corpora.formal.dyck import Dyck
 from tokenformer.corpora.formal.equal_counts import EqualCounts
 from tokenformer.corpora.formal.regular import Regular
-from tokenformer.corpora.formal.shuffle_dyck import ShuffleDyck
 
 CLOSING = {"(": ")", "[": "]", "{": "}", "<": ">"}
 

@@ -38,6 +38,13 @@ def results(backend: Callable, inputs: Sequence[torch.Tensor], **options) -> dic
     return dict(zip(QUANTITIES, [output.detach(), *gradients], strict=True))
 
 
+def row_kernels(x, keys, values, *, tau, segments, **options) -> torch.Tensor:
+    """One Pattention by row kernels, in a group of its own."""
+    from tokenformer.kernels import triton_backend
+
+    return triton_backend.grouped_pattention(x, [keys], [values], tau=[tau], segments=[segments], **options)[0]
+
+
 def error(found: torch.Tensor, exact: torch.Tensor) -> float:
     """Relative, in the Frobenius norm."""
     return ((found.double() - exact).norm() / exact.norm()).item()

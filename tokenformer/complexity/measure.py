@@ -129,6 +129,13 @@ def formula(function: ScoreFunction) -> Learn:
     return learn
 
 
+def formula_measure(
+    function: ScoreFunction, languages: tuple[str, ...], unit: str, source: str, cost: str = "one pass over the text"
+) -> Measure:
+    """The measure that scores by `function`, has its name, and learns nothing."""
+    return Measure(function.__name__, languages, unit, source, cost, formula(function))
+
+
 def refuse_single_string(texts: Iterable[str]) -> None:
     if isinstance(texts, str):
         raise UserError("scores are of a list of texts, and this is a single string: put it in brackets, [text]")

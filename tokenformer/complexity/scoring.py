@@ -1,6 +1,6 @@
 """Scoring documents with a measure chosen by name."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -19,30 +19,10 @@ from tokenformer.complexity.measures.structure import LONGEST_SENTENCE, SENTENCE
 from tokenformer.complexity.measures.surprisal import SURPRISAL, VOCABULARY_SURPRISAL
 from tokenformer.complexity.text.language import AUTOMATIC, DETECTED, certain_language, known_language
 
-MEASURES.enter(
-    ENSEMBLE,
-    REGRESSOR,
-    SURPRISAL,
-    VOCABULARY_SURPRISAL,
-    LIX,
-    FLESCH_KINCAID,
-    FLESCH_KINCAID_SWEDISH,
-    COLEMAN_LIAU,
-    SENTENCE_LENGTH,
-    LONGEST_SENTENCE,
-    WORD_LENGTH,
-    WORD_RARITY,
-    VOCABULARY_RARITY,
-    RARE_WORDS,
-    MATTR,
-    MTLD,
-    COMPRESSION,
-    NESTING_DEPTH,
-    IDENTIFIER_ENTROPY,
-    DEPENDENCY_DISTANCE,
-    PERPLEXITY,
-    LOSS_GAP,
-)
+MEASURES.enter(ENSEMBLE, REGRESSOR, SURPRISAL, VOCABULARY_SURPRISAL)
+MEASURES.enter(LIX, FLESCH_KINCAID, FLESCH_KINCAID_SWEDISH, COLEMAN_LIAU)
+MEASURES.enter(SENTENCE_LENGTH, LONGEST_SENTENCE, WORD_LENGTH, WORD_RARITY, VOCABULARY_RARITY, RARE_WORDS)
+MEASURES.enter(MATTR, MTLD, COMPRESSION, NESTING_DEPTH, IDENTIFIER_ENTROPY, DEPENDENCY_DISTANCE, PERPLEXITY, LOSS_GAP)
 
 
 def default_measure(language: str) -> str:
@@ -71,14 +51,6 @@ def score(texts: Iterable[str], language: str = AUTOMATIC, measure: str | None =
     return find_measure(default_measure(language) if measure is None else measure).fit(texts, language, **parameters)(
         texts
     )
-
-
-def score_documents(
-    train_texts: Sequence[str], validation_texts: Sequence[str], language: str, measure: str, **parameters: Any
-) -> tuple[np.ndarray, np.ndarray]:
-    """Scores float64[n] and float64[m] of training and validation texts by a measure fitted on the former alone."""
-    scorer = find_measure(measure).fit(train_texts, language, **parameters)
-    return scorer(train_texts), scorer(validation_texts)
 
 
 def find_measure(name: str) -> Measure:

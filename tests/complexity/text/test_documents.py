@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.plain_words import SentenceSplitter, words
 from tokenformer.complexity.text import documents
 from tokenformer.complexity.text.documents import analysed, text_batches
-from tokenformer.complexity.text.words import PERIODS, SentenceSplitter, letters, normalise, words
+from tokenformer.complexity.text.words import PERIODS, letters, normalise
 
 any_text = st.text(st.characters(exclude_categories=()))
 marks_and_words = st.text(st.sampled_from("aB1 \n\n.!?…:\"')-–—_'é\u0301🙂,"), max_size=40)

@@ -1,6 +1,6 @@
 import pytest
 
-from tokenformer.complexity.text.swedish_syllables import swedish_syllables
+from tokenformer.complexity.text.syllables import swedish_syllables
 
 COUNTS = {
     1: "katt ö sky xyz km '",

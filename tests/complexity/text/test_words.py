@@ -3,7 +3,8 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenformer.complexity.text.words import PERIODS, SentenceSplitter, letters, normalise, words
+from tests.support.plain_words import SentenceSplitter, words
+from tokenformer.complexity.text.words import PERIODS, letters, normalise
 
 any_text = st.text(st.characters(exclude_categories=()))
 periods = SentenceSplitter(PERIODS)

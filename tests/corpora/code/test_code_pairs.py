@@ -6,11 +6,10 @@ from collections import Counter
 import pytest
 
 from tests.support.cases import cases
-from tokenformer.corpora.code.definitions import block_depth, definitions
 from tokenformer.corpora.code.edits import KINDS
 from tokenformer.corpora.code.pairs import candidates_of, code_pairs, pair_of, pairs_from
 from tokenformer.corpora.code.source_tree import SourceText
-from tokenformer.corpora.code.validity import compiles, is_valid, unbound_names
+from tokenformer.corpora.code.syntax import block_depth, compiles, definitions, is_valid, unbound_names
 from tokenformer.corpora.minimal_pairs import pairs_of
 from tokenformer.errors import UserError
 

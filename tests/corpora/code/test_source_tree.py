@@ -6,14 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.cases import refused
-from tokenformer.corpora.code.source_tree import (
-    SKIPPED,
-    TreeReport,
-    list_sources,
-    parsed,
-    read_source,
-    standard_library,
-)
+from tokenformer.corpora.code.source_tree import SKIPPED, TreeReport, list_sources, read_source, standard_library
+from tokenformer.corpora.code.syntax import parsed
 
 FILES = {
     "b/good.py": b"x = 1\r\ny = 2\r\n",

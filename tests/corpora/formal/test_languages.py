@@ -17,7 +17,7 @@ from tests.support.places import REPOSITORY
 from tokenformer.complexity import score
 from tokenformer.corpora.formal import LANGUAGES, formal_language
 from tokenformer.corpora.formal.arithmetic import OPERATORS, Arithmetic, evaluated
-from tokenformer.corpora.formal.earley import derives
+from tokenformer.corpora.formal.context_free import derives
 from tokenformer.corpora.formal.language import as_text
 from tokenformer.corpora.formal.sampling import Sample
 

@@ -4,7 +4,7 @@ import zlib
 
 import numpy as np
 
-from tokenformer.complexity.measure import ARTIFICIAL, NATURAL, Measure, formula
+from tokenformer.complexity.measure import ARTIFICIAL, NATURAL, formula_measure
 from tokenformer.complexity.text.documents import Documents
 
 WINDOW = 1024
@@ -32,11 +32,10 @@ def _mean_ratio(data: bytes) -> float:
     return compressed / (WINDOW * len(starts))
 
 
-COMPRESSION = Measure(
-    name="compression",
-    languages=(NATURAL, *ARTIFICIAL),
+COMPRESSION = formula_measure(
+    compression,
+    (NATURAL, *ARTIFICIAL),
     unit="compressed bytes per byte",
     source="compression ratio as difficulty: arXiv 2506.11300 (2025); windows of one size are our own",
     cost="zlib level 6, about 40 MB a second and core",
-    learn=formula(compression),
 )

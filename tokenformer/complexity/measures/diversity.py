@@ -5,7 +5,7 @@ Both need some text to work on: of fewer than about 50 words they say little.
 
 import numpy as np
 
-from tokenformer.complexity.measure import NATURAL, Measure, formula
+from tokenformer.complexity.measure import NATURAL, formula_measure
 from tokenformer.complexity.text.documents import Documents
 
 WINDOW = 50
@@ -95,20 +95,18 @@ def _factors(previous: list[int]) -> float:
     return factors or 1 / len(previous) / (1 - THRESHOLD)
 
 
-MATTR = Measure(
-    name="mattr",
-    languages=(NATURAL,),
+MATTR = formula_measure(
+    mattr,
+    (NATURAL,),
     unit="different words per word of a window",
     source="Covington & McFall 2010, J. Quantitative Linguistics 17(2), 94-100; window of 50 words",
     cost="one pass over the text, and a sort of its words",
-    learn=formula(mattr),
 )
 
-MTLD = Measure(
-    name="mtld",
-    languages=(NATURAL,),
+MTLD = formula_measure(
+    mtld,
+    (NATURAL,),
     unit="words",
     source="McCarthy & Jarvis 2010, Behavior Research Methods 42(2), 381-392; threshold 0.72",
     cost="three passes over the text, two of them in Python",
-    learn=formula(mtld),
 )

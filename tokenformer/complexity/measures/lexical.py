@@ -80,32 +80,12 @@ def rare_words(documents: Documents, rarity: np.ndarray) -> np.ndarray:
     return documents.means((rarity > RARE_FROM)[documents.word])
 
 
-_SOURCE = "wordfreq (Speer 2022), Zipf scale of van Heuven et al. 2014, Q. J. Experimental Psychology 67(6)"
-_COST = "one pass over the text; frequencies are looked up once a word"
+def _measure(function: Callable[[Documents, np.ndarray], np.ndarray], unit: str) -> Measure:
+    source = "wordfreq (Speer 2022), Zipf scale of van Heuven et al. 2014, Q. J. Experimental Psychology 67(6)"
+    cost = "one pass over the text; frequencies are looked up once a word"
+    return Measure(function.__name__, ("en", "sv"), unit, source, cost, _learn(function))
 
-WORD_RARITY = Measure(
-    name="word_rarity",
-    languages=("en", "sv"),
-    unit="-log10 of relative frequency",
-    source=_SOURCE,
-    cost=_COST,
-    learn=_learn(word_rarity),
-)
 
-VOCABULARY_RARITY = Measure(
-    name="vocabulary_rarity",
-    languages=("en", "sv"),
-    unit="-log10 of relative frequency",
-    source=_SOURCE,
-    cost=_COST,
-    learn=_learn(vocabulary_rarity),
-)
-
-RARE_WORDS = Measure(
-    name="rare_words",
-    languages=("en", "sv"),
-    unit="share of the words",
-    source=_SOURCE,
-    cost=_COST,
-    learn=_learn(rare_words),
-)
+WORD_RARITY = _measure(word_rarity, "-log10 of relative frequency")
+VOCABULARY_RARITY = _measure(vocabulary_rarity, "-log10 of relative frequency")
+RARE_WORDS = _measure(rare_words, "share of the words")

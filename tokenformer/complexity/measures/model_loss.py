@@ -4,12 +4,12 @@ The models are no part of the curriculum: whoever asks for these measures hands 
 come as `tokenformer.trainer.checkpoint.checkpoint_losses.CheckpointLosses(PATH)`.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from tokenformer.complexity.measure import ARTIFICIAL, NATURAL, Measure, ScoreFunction
+from tokenformer.complexity.measure import ARTIFICIAL, NATURAL, Measure
 from tokenformer.complexity.text.documents import Documents
 from tokenformer.complexity.text.words import paragraphs
 from tokenformer.errors import UserError
@@ -64,8 +64,7 @@ def document_losses(model: TextLosses, documents: Documents) -> tuple[np.ndarray
     parts = [[part for part in paragraphs(text) if part.strip()] for text in documents.texts]
     document = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
     nats, tokens = model([part for all_parts in parts for part in all_parts])
-    totals = (np.bincount(document, values, len(parts)) for values in (nats, tokens))
-    nats, tokens = totals
+    nats, tokens = (np.bincount(document, values, len(parts)) for values in (nats, tokens))
     return nats, tokens.astype(np.int64)
 
 
@@ -100,21 +99,13 @@ class LossGap:
         return (weak - strong) / np.maximum(tokens, 1)
 
 
-def _learn_perplexity(texts: Iterable[str], language: str, parameters: PerplexityParameters) -> ScoreFunction:
-    return Perplexity(parameters.model)
-
-
-def _learn_loss_gap(texts: Iterable[str], language: str, parameters: LossGapParameters) -> ScoreFunction:
-    return LossGap(parameters.weak, parameters.strong)
-
-
 PERPLEXITY = Measure(
     name="perplexity",
     languages=(NATURAL, *ARTIFICIAL),
     unit="nats per token",
     source="perplexity under a reference model: Marion et al. 2023, arXiv 2309.04564",
     cost="one forward pass of the model",
-    learn=_learn_perplexity,
+    learn=lambda texts, language, parameters: Perplexity(parameters.model),
     parameters=PerplexityParameters,
     needs_model=True,
 )
@@ -125,7 +116,7 @@ LOSS_GAP = Measure(
     unit="nats per token",
     source="loss of a model minus that of a reference model: Mindermann et al. 2022, arXiv 2206.07137",
     cost="one forward pass of each model",
-    learn=_learn_loss_gap,
+    learn=lambda texts, language, parameters: LossGap(parameters.weak, parameters.strong),
     parameters=LossGapParameters,
     needs_model=True,
 )

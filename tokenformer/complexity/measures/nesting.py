@@ -3,12 +3,11 @@
 import keyword
 import re
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from tokenformer.complexity.measure import ARTIFICIAL, Measure, formula
+from tokenformer.complexity.measure import ARTIFICIAL, Measure, formula_measure
 from tokenformer.complexity.text.documents import Documents
 
 _STRING = r"\"\"\".*?\"\"\"|'''.*?'''|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'"
@@ -101,24 +100,15 @@ def _entropy(code: str) -> float:
     return float(-(shares * np.log2(shares)).sum()) + 0.0
 
 
-def _learn_nesting_depth(train_texts: Iterable[str], language: str, parameters: object) -> NestingDepth:
-    return NestingDepth(language)
-
-
 NESTING_DEPTH = Measure(
     name="nesting_depth",
     languages=ARTIFICIAL,
     unit="brackets or indentations",
     source="nesting as complexity: Harrison & Magel 1981; depth of Dyck words: Hewitt et al. 2020",
     cost="a few passes over the text",
-    learn=_learn_nesting_depth,
+    learn=lambda train_texts, language, parameters: NestingDepth(language),
 )
 
-IDENTIFIER_ENTROPY = Measure(
-    name="identifier_entropy",
-    languages=("code",),
-    unit="bits per name",
-    source="Shannon 1948 over identifiers",
-    cost="two passes over the text",
-    learn=formula(identifier_entropy),
+IDENTIFIER_ENTROPY = formula_measure(
+    identifier_entropy, ("code",), "bits per name", "Shannon 1948 over identifiers", cost="two passes over the text"
 )

@@ -8,10 +8,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tokenformer.complexity.measure import Measure, formula
+from tokenformer.complexity.measure import formula_measure
 from tokenformer.complexity.text.documents import Documents
-from tokenformer.complexity.text.swedish_syllables import swedish_syllables
-from tokenformer.complexity.text.syllables import english_syllables
+from tokenformer.complexity.text.syllables import english_syllables, swedish_syllables
 
 _LONG_WORD = 6
 
@@ -64,38 +63,26 @@ def _words(documents: Documents) -> np.ndarray:
     return np.maximum(documents.word_counts, 1)
 
 
-LIX = Measure(
-    name="lix",
-    languages=("en", "sv"),
-    unit="LIX points",
-    source="Björnsson 1968, Läsbarhet",
-    cost="one pass over the text",
-    learn=formula(lix),
-)
+_BY_RULE = "one pass over the text; syllables by rule, remembered for each word"
 
-FLESCH_KINCAID = Measure(
-    name="flesch_kincaid",
-    languages=("en",),
+LIX = formula_measure(lix, ("en", "sv"), unit="LIX points", source="Björnsson 1968, Läsbarhet")
+
+FLESCH_KINCAID = formula_measure(
+    flesch_kincaid,
+    ("en",),
     unit="US school grade",
     source="Kincaid, Fishburne, Rogers & Chissom 1975, Derivation of new readability formulas",
-    cost="one pass over the text; syllables by rule, remembered for each word",
-    learn=formula(flesch_kincaid),
+    cost=_BY_RULE,
 )
 
-FLESCH_KINCAID_SWEDISH = Measure(
-    name="flesch_kincaid_swedish",
-    languages=("sv",),
+FLESCH_KINCAID_SWEDISH = formula_measure(
+    flesch_kincaid_swedish,
+    ("sv",),
     unit="points, not calibrated to school grades",
     source="weights of Kincaid, Fishburne, Rogers & Chissom 1975, on Swedish syllables",
-    cost="one pass over the text; syllables by rule, remembered for each word",
-    learn=formula(flesch_kincaid_swedish),
+    cost=_BY_RULE,
 )
 
-COLEMAN_LIAU = Measure(
-    name="coleman_liau",
-    languages=("en",),
-    unit="US school grade",
-    source="Coleman & Liau 1975, J. Applied Psychology 60(2), 283-284",
-    cost="one pass over the text",
-    learn=formula(coleman_liau),
+COLEMAN_LIAU = formula_measure(
+    coleman_liau, ("en",), "US school grade", "Coleman & Liau 1975, J. Applied Psychology 60(2), 283-284"
 )

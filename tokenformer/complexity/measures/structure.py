@@ -5,7 +5,7 @@ Means over sentences and words, so doubling a text changes none of them (roundin
 
 import numpy as np
 
-from tokenformer.complexity.measure import NATURAL, Measure, formula
+from tokenformer.complexity.measure import NATURAL, formula_measure
 from tokenformer.complexity.text.documents import Documents
 
 
@@ -28,29 +28,20 @@ def word_length(documents: Documents) -> np.ndarray:
     return documents.means(documents.letter_counts[documents.word])
 
 
-SENTENCE_LENGTH = Measure(
-    name="sentence_length",
-    languages=(NATURAL,),
+SENTENCE_LENGTH = formula_measure(
+    sentence_length,
+    (NATURAL,),
     unit="words per sentence",
     source="the common part of readability formulas since Vogel & Washburne 1928 and Flesch 1948",
-    cost="one pass over the text",
-    learn=formula(sentence_length),
 )
 
-LONGEST_SENTENCE = Measure(
-    name="longest_sentence",
-    languages=(NATURAL,),
-    unit="words",
-    source="own; what a reader has to hold in mind at most",
-    cost="one pass over the text",
-    learn=formula(longest_sentence),
+LONGEST_SENTENCE = formula_measure(
+    longest_sentence, (NATURAL,), unit="words", source="own; what a reader has to hold in mind at most"
 )
 
-WORD_LENGTH = Measure(
-    name="word_length",
-    languages=(NATURAL,),
+WORD_LENGTH = formula_measure(
+    word_length,
+    (NATURAL,),
     unit="letters per word",
     source="the other part of ARI (Smith & Senter 1967) and of Coleman & Liau 1975",
-    cost="one pass over the text",
-    learn=formula(word_length),
 )

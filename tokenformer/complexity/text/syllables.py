@@ -1,8 +1,12 @@
-"""Syllables of English words, counted by rule from the spelling.
+"""Syllables of English and Swedish words, counted by rule from the spelling.
 
-Vowel groups are counted, then vowels that are only written are taken off and vowels that are spoken apart are added.
-Measured against the CMU Pronouncing Dictionary on seven of the shared English corpora: 99 % of the running words and
-96 % of 34,000 word types have a count that the dictionary gives.
+English: vowel groups are counted, then vowels that are only written are taken off and vowels that are spoken apart are
+added. Measured against the CMU Pronouncing Dictionary on seven of the shared English corpora: 99 % of the running words
+and 96 % of 34,000 word types have a count that the dictionary gives.
+
+Swedish: nearly every written vowel is spoken as a syllable of its own; what is not comes from other languages. Measured
+against the 20,000 words of the pronunciation lexicon of gruut-lang-sv 2.0.1: 98 % have its count, and most of the
+others are listed there with the pronunciation of another form.
 """
 
 import re
@@ -51,27 +55,11 @@ _APART = re.compile(
 )
 
 _IRREGULAR = {
-    "mr": 2,
-    "mrs": 2,
-    "maybe": 2,
-    "giant": 2,
-    "giants": 2,
-    "wicked": 2,
-    "naked": 2,
-    "crooked": 2,
-    "ragged": 2,
-    "rugged": 2,
-    "wretched": 2,
-    "colonel": 2,
-    "wednesday": 2,
-    "chocolate": 2,
-    "vegetable": 3,
-    "vegetables": 3,
-    "recipe": 3,
-    "whoever": 3,
+    2: re.compile("mrs?|maybe|giants?|wicked|naked|crooked|ragged|rugged|wretched|colonel|wednesday|chocolate"),
+    3: re.compile("vegetables?|recipe|whoever"),
 }
 
-_PARTS = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*|\d")
+_ENGLISH_PARTS = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*|\d")
 _POSSESSIVE = re.compile(r"'s$")
 
 
@@ -81,12 +69,40 @@ def english_syllables(word: str) -> int:
 
     The parts of a hyphenated word add up; each digit counts one.
     """
-    return sum(map(_part_syllables, _PARTS.findall(word))) or 1
+    return sum(map(_english_syllables, _ENGLISH_PARTS.findall(word))) or 1
 
 
-def _part_syllables(part: str) -> int:
-    if part in _IRREGULAR:
-        return _IRREGULAR[part]
+def _english_syllables(part: str) -> int:
+    for syllables, words in _IRREGULAR.items():
+        if words.fullmatch(part):
+            return syllables
     stem = _POSSESSIVE.sub("s", part)
     groups = len(_VOWEL_GROUP.findall(stem))
     return max(groups - len(_SILENT.findall(stem)) + len(_APART.findall(stem)), 1)
+
+
+_SWEDISH_VOWEL = re.compile("[aeiouyåäöàáâãæèéêëìíîïòóôõøœùúûüýÿ]")
+
+_ONE_SYLLABLE = re.compile(
+    "|".join(
+        [
+            r"(?<=[tsxg])io(?=n)",  # station, religion
+            r"eau",  # byrå spelt bureau
+            r"(?<![aeiouyåäö])au",  # paus, augusti
+            r"(?<![aeiouyåäö])(?<!\bb)eu(?!m|s\b)",  # Europa, but beundra, museum, Zeus
+            r"ou",  # rouge
+        ]
+    )
+)
+
+_SWEDISH_PARTS = re.compile(r"[^\W\d_]+|\d")
+
+
+@lru_cache(maxsize=1 << 17)
+def swedish_syllables(word: str) -> int:
+    """Syllables, at least 1, of a normalised word in lower case; parts of a word add up, each digit counts one."""
+    return sum(map(_swedish_syllables, _SWEDISH_PARTS.findall(word))) or 1
+
+
+def _swedish_syllables(part: str) -> int:
+    return max(len(_SWEDISH_VOWEL.findall(_ONE_SYLLABLE.sub("e", part))), 1)

@@ -45,11 +45,6 @@ def has_words(text: str) -> bool:
     return _WORD_CHARACTER.search(text) is not None
 
 
-def words(text: str) -> list[str]:
-    """The words of a normalised text, in order; empty only where the text is empty or blank."""
-    return [match.group() for match in word_matches(text)] or text.split()
-
-
 def word_matches(text: str) -> Iterator[re.Match]:
     """The words of a normalised text that are made of letters and digits, with their places."""
     return _WORD.finditer(text.replace("_", " "))
@@ -69,18 +64,3 @@ def sentence_end(end_marks: str) -> re.Pattern:
     """Matches where a sentence ends inside a paragraph."""
     marks = re.escape(end_marks)
     return re.compile(rf"(?<![{marks}])[{marks}]++[{_CLOSING}]*+(?=[\s–—]|--|\Z)")
-
-
-class SentenceSplitter:
-    """Splits at blank lines and behind the given end marks; call it with a normalised text.
-
-    Pieces without a letter or digit ("...", a lone quote) are no sentences; in a text of nothing else every paragraph
-    is one.
-    """
-
-    def __init__(self, end_marks: str):
-        self._end = sentence_end(end_marks)
-
-    def __call__(self, text: str) -> list[str]:
-        pieces = [piece for part in paragraphs(text) for piece in self._end.split(part) if has_words(piece)]
-        return pieces or [part for part in paragraphs(text) if part.strip()]

@@ -8,16 +8,9 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
-from tokenformer.corpora.code.definitions import Definition, block_depth, definitions
 from tokenformer.corpora.code.pairs import Candidate, candidates_of, pairs_from
-from tokenformer.corpora.code.source_tree import (
-    SourceText,
-    TreeReport,
-    list_sources,
-    parsed,
-    read_source,
-    standard_library,
-)
+from tokenformer.corpora.code.source_tree import SourceText, TreeReport, list_sources, read_source, standard_library
+from tokenformer.corpora.code.syntax import Definition, block_depth, definitions, parsed
 from tokenformer.corpora.options import CodeCorpusOptions, CodeUnit
 from tokenformer.data.options import is_held_out, text_key
 from tokenformer.errors import UserError

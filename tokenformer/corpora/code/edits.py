@@ -7,8 +7,7 @@ import tokenize
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from tokenformer.corpora.code.source_tree import parsed
-from tokenformer.corpora.code.validity import local_names
+from tokenformer.corpora.code.syntax import local_names, parsed
 
 CLOSING = ")]}"
 BRACKETS = "([{" + CLOSING

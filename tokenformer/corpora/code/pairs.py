@@ -5,17 +5,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tokenformer.corpora.code.definitions import definitions
 from tokenformer.corpora.code.edits import KINDS, KINDS_THAT_COMPILE, Program
-from tokenformer.corpora.code.source_tree import (
-    SourceText,
-    TreeReport,
-    list_sources,
+from tokenformer.corpora.code.source_tree import SourceText, TreeReport, list_sources, read_source, standard_library
+from tokenformer.corpora.code.syntax import (
+    ALWAYS_BOUND,
+    bound_names,
+    compiles,
+    definitions,
+    is_valid,
+    local_names,
     parsed,
-    read_source,
-    standard_library,
 )
-from tokenformer.corpora.code.validity import ALWAYS_BOUND, bound_names, compiles, is_valid, local_names
 from tokenformer.corpora.formal.sampling import shared_out
 from tokenformer.corpora.pair import MinimalPair
 from tokenformer.errors import UserError

@@ -1,17 +1,16 @@
 """Which files of a source tree are read, in which order, and why others are not."""
 
-import ast
 import io
 import os
 import re
 import sysconfig
 import tokenize
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from tokenformer.corpora.code.syntax import parsed
 from tokenformer.errors import UserError
 
 SKIPPED = {
@@ -158,13 +157,3 @@ def _reason_by_text(text: str, path: str) -> str | None:
     if path.endswith(".py") and parsed(text) is None:
         return "not parsable"
     return None
-
-
-def parsed(text: str) -> ast.Module | None:
-    """The syntax tree of a Python text; None where it has none. Warnings about it are not shown."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return ast.parse(text)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return None

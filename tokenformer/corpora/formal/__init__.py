@@ -5,12 +5,11 @@ from collections.abc import Mapping
 from tokenformer.config.building import build_named
 from tokenformer.config.registry import Registry
 from tokenformer.corpora.formal.arithmetic import Arithmetic
+from tokenformer.corpora.formal.brackets import Dyck, ShuffleDyck
 from tokenformer.corpora.formal.context_free import ContextFree
-from tokenformer.corpora.formal.dyck import Dyck
 from tokenformer.corpora.formal.equal_counts import EqualCounts
 from tokenformer.corpora.formal.language import FormalLanguage
 from tokenformer.corpora.formal.regular import Regular
-from tokenformer.corpora.formal.shuffle_dyck import ShuffleDyck
 
 LANGUAGES: Registry[type[FormalLanguage]] = Registry("formal language")
 LANGUAGES.enter(Dyck, ShuffleDyck, EqualCounts, Arithmetic, Regular, ContextFree)

@@ -1,7 +1,8 @@
 """Arithmetic: an expression and its value."""
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 
 from tokenformer.config.keys import key
 from tokenformer.corpora.formal.language import (
@@ -46,10 +47,7 @@ class Arithmetic(FormalLanguage):
             raise UserError("language 'arithmetic': every value is 0 modulo 1; set modulus to 0 (none), 2 or more")
 
     def strata(self) -> list[Stratum]:
-        return [
-            Stratum(n, n, shapes(n) * len(OPERATORS) ** n * len(DIGITS) ** (n + 1))
-            for n in range(1, self.operators + 1)
-        ]
+        return [Stratum(n, n, _trees(n)) for n in range(1, self.operators + 1)]
 
     def symbols(self, stratum: Stratum, number: int) -> list[str]:
         tree = _tree(stratum.difficulty, number)
@@ -74,27 +72,18 @@ class Arithmetic(FormalLanguage):
 
     def edits(self, symbols: list[str]) -> dict[str, list[Edit]]:
         """Another value of as many characters, another digit, another operator: the sum no longer holds."""
-        places = range(len(symbols) - 2)
         return {
             "value": [
                 ((len(symbols) - 1, other),) for other in self._wrong_values(symbols) if len(other) == len(symbols[-1])
             ],
-            "digit": [((i, digit),) for i in places if symbols[i] in DIGITS for digit in DIGITS if digit != symbols[i]],
-            "operator": [
-                ((i, other),) for i in places if symbols[i] in OPERATORS for other in OPERATORS if other != symbols[i]
-            ],
+            "digit": _other_symbols(symbols[:-2], DIGITS),
+            "operator": _other_symbols(symbols[:-2], OPERATORS),
         }
 
     def _wrong_values(self, symbols: list[str]) -> list[str]:
         """Values that slips give (one operator read as another), then those nearest to the right one."""
         right, expression = symbols[-1], symbols[:-2]
-        slips = [
-            evaluated(edited(expression, ((i, other),)))
-            for i, own in enumerate(expression)
-            if own in OPERATORS
-            for other in OPERATORS
-            if other != own
-        ]
+        slips = [evaluated(edited(expression, edit)) for edit in _other_symbols(expression, OPERATORS)]
         near = [int(right) + sign * step for step in range(1, 11) for sign in (1, -1)]
         values = dict.fromkeys(self._shown(value) for value in (*slips, *near) if value is not None)
         return [value for value in values if value != right]
@@ -104,13 +93,18 @@ class Arithmetic(FormalLanguage):
         return Question(as_text(symbols[:-1]), [symbols[-1], *self._wrong_values(symbols)[: CHOICES - 1]])
 
 
-@lru_cache(maxsize=128)
+def _other_symbols(symbols: list[str], kind: Iterable[str]) -> list[Edit]:
+    """Every replacement of a symbol of a kind by another of it."""
+    return [((i, other),) for i, own in enumerate(symbols) if own in kind for other in kind if other != own]
+
+
 def shapes(operators: int) -> int:
     """Binary trees with that many inner nodes: the Catalan numbers."""
-    return 1 if operators == 0 else sum(shapes(left) * shapes(operators - 1 - left) for left in range(operators))
+    return math.comb(2 * operators, operators) // (operators + 1)
 
 
 def _trees(operators: int) -> int:
+    """Expressions with that many operators."""
     return shapes(operators) * len(OPERATORS) ** operators * len(DIGITS) ** (operators + 1)
 
 

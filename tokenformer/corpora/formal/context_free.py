@@ -1,12 +1,11 @@
 """Random context-free languages: the strings that a drawn grammar derives."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 from tokenformer.config.keys import key
-from tokenformer.corpora.formal.earley import derives
-from tokenformer.corpora.formal.language import FormalLanguage, Stratum, as_symbols, located
-from tokenformer.corpora.formal.regular import alphabet_of
+from tokenformer.corpora.formal.language import FormalLanguage, Stratum, alphabet_of, as_symbols, located
 from tokenformer.errors import UserError
 from tokenformer.randomness import Draws
 
@@ -15,6 +14,9 @@ RULE_PERCENT = 65
 """Percentage of the pairs of a nonterminal and a letter that get a rule."""
 NONTERMINALS_AFTER = (0, 0, 0, 1, 1, 2, 2)
 """Nonterminals after the letter of a rule, each entry as likely."""
+
+Grammar = Mapping[str, Sequence[tuple[str, ...]]]
+"""Nonterminal -> right sides, none of them empty; what is no key is a terminal."""
 
 Rules = dict[str, dict[str, tuple[str, ...]]]
 """Nonterminal -> letter -> nonterminals after it."""
@@ -196,3 +198,38 @@ def _contained(rules: Rules) -> dict[str, set[tuple[str, bool]]]:
                 (deeper, ends or follows) for name, follows in found for deeper, ends in inside[name]
             }
     return inside
+
+
+def derives(grammar: Grammar, start: str, symbols: Sequence[str]) -> bool:
+    """Tells whether a grammar without empty right sides derives a string, by Earley's algorithm (1970).
+
+    Time grows with the cube of the length at worst.
+    An item is (nonterminal, right side, symbols of it that are matched, where it began).
+    """
+    waiting: list[dict[str, list]] = []
+    items = {(start, side, 0, 0) for side in grammar[start]}
+    for place in range(len(symbols) + 1):
+        finished, wanted = _closed(grammar, items, waiting, place)
+        if place == len(symbols):
+            return (start, 0) in finished
+        waiting.append(wanted)
+        items = {(left, side, dot + 1, began) for left, side, dot, began in wanted.get(symbols[place], ())}
+    return False
+
+
+def _closed(grammar: Grammar, items: set, waiting: list[dict[str, list]], place: int) -> tuple[set, dict[str, list]]:
+    """Predicts and completes until nothing is new: what is finished here, and the items by what they want next."""
+    agenda, known = list(items), set(items)
+    finished, wanted = set(), {}
+    while agenda:
+        left, side, dot, began = agenda.pop()
+        if dot == len(side):
+            finished.add((left, began))
+            new = [(other, sides, at + 1, since) for other, sides, at, since in waiting[began].get(left, ())]
+        else:
+            wanted.setdefault(side[dot], []).append((left, side, dot, began))
+            new = [(side[dot], option, 0, place) for option in grammar.get(side[dot], ())]
+        fresh = [item for item in new if item not in known]
+        known.update(fresh)
+        agenda += fresh
+    return finished, wanted

@@ -1,9 +1,18 @@
 """a^n b^n c^n: as many of each letter, in order."""
 
 from dataclasses import dataclass
+from itertools import groupby
 
 from tokenformer.config.keys import key
-from tokenformer.corpora.formal.language import Edit, FormalLanguage, Stratum, as_symbols, located, mixed_digits
+from tokenformer.corpora.formal.language import (
+    Edit,
+    FormalLanguage,
+    Stratum,
+    alphabet_of,
+    as_symbols,
+    located,
+    mixed_digits,
+)
 
 
 @dataclass(frozen=True)
@@ -50,18 +59,14 @@ class EqualCounts(FormalLanguage):
 
     @staticmethod
     def _runs(symbols: list[str]) -> list[tuple[str, int]]:
-        runs: list[tuple[str, int]] = []
-        for symbol in symbols:
-            count = runs.pop()[1] if runs and runs[-1][0] == symbol else 0
-            runs.append((symbol, count + 1))
-        return runs
+        return [(letter, len([*run])) for letter, run in groupby(symbols)]
 
     def ground_truth(self, text: str) -> dict:
         counts = [count for letter, count in self._runs(text.split(" ")) if letter == self.alphabet()[0]]
         return {"difficulty": max(counts), "counts": counts}
 
     def alphabet(self) -> tuple[str, ...]:
-        return tuple(chr(ord("a") + letter) for letter in range(self.letters))
+        return alphabet_of(self.letters)
 
     def edits(self, symbols: list[str]) -> dict[str, list[Edit]]:
         """`count` moves the border of two runs by one; `order` exchanges two letters at a border."""

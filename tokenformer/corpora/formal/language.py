@@ -1,5 +1,6 @@
 """The formal language: strings that can be counted, numbered and recognised."""
 
+import string
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -102,6 +103,11 @@ class Question:
     """The text that stands before the answer."""
     choices: list[str]
     """The right one first."""
+
+
+def alphabet_of(letters: int) -> tuple[str, ...]:
+    """The first letters from a on."""
+    return tuple(string.ascii_lowercase[:letters])
 
 
 def as_text(symbols: list[str]) -> str:

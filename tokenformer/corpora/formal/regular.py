@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from tokenformer.config.keys import key
-from tokenformer.corpora.formal.language import FormalLanguage, Stratum, as_symbols, located
+from tokenformer.corpora.formal.language import FormalLanguage, Stratum, alphabet_of, as_symbols, located
 from tokenformer.errors import UserError
 from tokenformer.randomness import Draws
 
@@ -108,11 +108,6 @@ class Regular(FormalLanguage):
     def rules(self) -> dict:
         automaton = self.automaton()
         return {"transitions": list(automaton.transitions), "accepting": sorted(automaton.accepting), "start": 0}
-
-
-def alphabet_of(letters: int) -> tuple[str, ...]:
-    """The first letters from a on."""
-    return tuple(chr(ord("a") + letter) for letter in range(letters))
 
 
 @cache
