@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tokenformer.curriculum.neighbours import with_neighbours_kept
+from tokenformer.curriculum.levels import with_neighbours_kept
 from tokenformer.curriculum.plan import build_plan
 
 

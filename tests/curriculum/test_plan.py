@@ -145,14 +145,6 @@ def test_without_smoothing_it_is_the_mean_of_the_batch():
     assert plan.smoothed_complexity(plan.samples + 1, 0.5).size == 0
 
 
-def test_percentiles():
-    plan = build_plan(**example_inputs())
-    below = (plan.sample_complexity < plan.sample_percentile(30)).mean()
-    assert below == pytest.approx(0.3, abs=1 / plan.samples)
-    read = plan.document_complexity[plan.order]
-    assert (read < plan.document_percentile(75)).mean() == pytest.approx(0.75, abs=1 / read.size)
-
-
 def test_a_paced_plan_rises():
     plan = build_plan(**example_inputs(source_weights=[1, 1]))
     tenth = plan.samples // 10

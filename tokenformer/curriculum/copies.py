@@ -3,6 +3,7 @@
 The choice is the same for every ordering, so that two runs that differ in their ordering see equal data.
 """
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,13 +35,8 @@ class Documents:
 
     def part(self, chosen: np.ndarray) -> "Documents":
         """The documents that `chosen` (a mask, or indices) picks."""
-        return Documents(
-            tokens=self.tokens[chosen],
-            words=self.words[chosen],
-            complexity=self.complexity[chosen],
-            source=self.source[chosen],
-            source_names=self.source_names,
-        )
+        columns = ("tokens", "words", "complexity", "source")
+        return dataclasses.replace(self, **{name: getattr(self, name)[chosen] for name in columns})
 
 
 @dataclass(frozen=True)
@@ -81,14 +77,8 @@ class Copies:
 
     def part(self, chosen: np.ndarray) -> "Copies":
         """The copies that `chosen` (a mask, or indices) picks, in its order."""
-        return Copies(
-            document=self.document[chosen],
-            epoch=self.epoch[chosen],
-            tokens=self.tokens[chosen],
-            complexity=self.complexity[chosen],
-            source=self.source[chosen],
-            source_names=self.source_names,
-        )
+        columns = ("document", "epoch", "tokens", "complexity", "source")
+        return dataclasses.replace(self, **{name: getattr(self, name)[chosen] for name in columns})
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ import numpy as np
 from tokenformer.config.building import as_section, build_named
 from tokenformer.curriculum.budget import check_epochs, check_word_budget
 from tokenformer.curriculum.copies import Budget, Copies, Documents, choose_copies
+from tokenformer.curriculum.levels import with_neighbours_kept
 from tokenformer.curriculum.mixture import Mixture, choose_mixed, mixed
-from tokenformer.curriculum.neighbours import with_neighbours_kept
 from tokenformer.curriculum.orderings import ORDERINGS, Ordering
 from tokenformer.curriculum.selections import selected
 from tokenformer.errors import UserError
@@ -105,14 +105,6 @@ class SamplePlan:
         weighted = ((1 - smoothing) * means).tolist()
         average = np.fromiter(itertools.accumulate(weighted, lambda e, x: smoothing * e + x), np.float64, count=steps)
         return average / (1 - smoothing ** np.arange(1, steps + 1))
-
-    def document_percentile(self, percent: float) -> float:
-        """Complexity below which `percent` percent of the documents lie that are read, repeats counted."""
-        return float(np.percentile(self.document_complexity[self.order], percent))
-
-    def sample_percentile(self, percent: float) -> float:
-        """Complexity below which `percent` percent of the samples lie."""
-        return float(np.percentile(self.sample_complexity, percent))
 
     def _before(self, totals: np.ndarray, offset: np.ndarray) -> np.ndarray:
         """Sum of `totals` (float64[n], by document) over the stream before each token offset.

@@ -7,10 +7,8 @@ import numpy as np
 
 from tokenformer.config.building import build_named
 from tokenformer.curriculum.copies import Documents
-from tokenformer.curriculum.selections.complexity_window import ComplexityWindow
-from tokenformer.curriculum.selections.pruning import Prune
+from tokenformer.curriculum.selections.by_complexity import ComplexityWindow, Prune, WordBins
 from tokenformer.curriculum.selections.selection import SELECTIONS, Selection
-from tokenformer.curriculum.selections.word_bins import WordBins
 from tokenformer.errors import UserError
 
 SELECTIONS.enter(ComplexityWindow, Prune, WordBins)

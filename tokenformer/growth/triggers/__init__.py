@@ -1,13 +1,10 @@
 """When to grow: pure functions of what a checkpoint records, so every rank and every resumed run decides the same."""
 
 from tokenformer.growth.triggers.combined import AllTrigger, AnyTrigger
-from tokenformer.growth.triggers.complexity import ComplexityTrigger
-from tokenformer.growth.triggers.guard import ValidationNotRising
+from tokenformer.growth.triggers.levels import ComplexityTrigger, ScheduleTrigger
 from tokenformer.growth.triggers.losses import LossHistory, LossNeed, LossPoint
-from tokenformer.growth.triggers.plateau import PlateauTrigger
-from tokenformer.growth.triggers.progress import Progress
-from tokenformer.growth.triggers.schedule import ScheduleTrigger
-from tokenformer.growth.triggers.trigger import TRIGGERS, Trigger
+from tokenformer.growth.triggers.plateau import PlateauTrigger, ValidationNotRising
+from tokenformer.growth.triggers.trigger import TRIGGERS, Progress, Trigger
 
 TRIGGERS.enter(ComplexityTrigger, ScheduleTrigger, PlateauTrigger, ValidationNotRising, AnyTrigger, AllTrigger)
 

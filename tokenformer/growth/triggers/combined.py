@@ -8,8 +8,7 @@ from tokenformer.config.building import Checked
 from tokenformer.config.keys import REQUIRED, key
 from tokenformer.errors import UserError
 from tokenformer.growth.triggers.losses import LossHistory, LossNeed
-from tokenformer.growth.triggers.progress import Progress
-from tokenformer.growth.triggers.trigger import Trigger
+from tokenformer.growth.triggers.trigger import Progress, Trigger
 
 
 @dataclass(frozen=True)

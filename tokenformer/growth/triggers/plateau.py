@@ -1,4 +1,4 @@
-"""Growth when training stops to pay."""
+"""Growth by the course of a loss: when training stops to pay, and not while the model overfits."""
 
 import math
 from collections.abc import Sequence
@@ -6,9 +6,30 @@ from dataclasses import dataclass
 
 from tokenformer.config.building import Checked
 from tokenformer.config.keys import REQUIRED, key
-from tokenformer.growth.triggers.improvement import PETAFLOP, improvements
 from tokenformer.growth.triggers.losses import SOURCES, LossHistory, LossNeed, LossPoint
-from tokenformer.growth.triggers.progress import Progress
+from tokenformer.growth.triggers.trigger import Progress
+
+PETAFLOP = 1e15
+
+
+def moving_averages(values: Sequence[float], count: int) -> list[float]:
+    """The mean of every `count` values that follow one another: [n] gives [n - count + 1]."""
+    return [math.fsum(values[end - count : end]) / count for end in range(count, len(values) + 1)]
+
+
+def improvements(points: Sequence[LossPoint], smoothing: int) -> list[float]:
+    """Relative fall of the smoothed loss a petaflop of training, from each smoothed point to the next.
+
+    With s and f the means of the loss and of the FLOPs over `smoothing` points, (s - s') / s / (f' - f) * 1e15;
+    negative where the loss rises, 0 where it is 0 already.
+    """
+    losses = moving_averages([point.loss for point in points], smoothing)
+    petaflops = moving_averages([point.flops / PETAFLOP for point in points], smoothing)
+    rates = []
+    for index, loss in enumerate(losses[:-1]):
+        fall = (loss - losses[index + 1]) / loss if loss != 0 else 0.0
+        rates.append(fall / (petaflops[index + 1] - petaflops[index]))
+    return rates
 
 
 @dataclass(frozen=True)
@@ -67,3 +88,39 @@ class PlateauTrigger(Checked):
             return list(points)
         first = event_steps[-1] + self.cooldown
         return [point for point in points if point.step - self._need.window >= first]
+
+
+@dataclass(frozen=True)
+class ValidationNotRising(Checked):
+    """A condition to combine with a trigger, against growth while the model overfits.
+
+    It holds unless the smoothed validation loss has risen at each of the last `patience` measurements.
+
+    It does not hold before there are smoothing + patience measurements. It bounds no number of events, so it stands
+    under `all` beside a trigger that does. On text that is read again and again the gap between training and validation
+    is a signal: FRAGrow (arXiv:2401.03104) grows the later, the more a model overfits.
+    """
+
+    smoothing: int = key(1, "measurements of the moving average; 1 does not smooth", least=1, most=10_000)
+    patience: int = key(2, "rises in a row that hold growth back", least=1, most=10_000)
+
+    name = "validation_not_rising"
+    events = None
+
+    @property
+    def _need(self) -> LossNeed:
+        return LossNeed("validation", 1, self.smoothing + self.patience)
+
+    @property
+    def needs(self) -> tuple[LossNeed, ...]:
+        return (self._need,)
+
+    def reason(self, progress: Progress, event_steps: Sequence[int], losses: LossHistory) -> str | None:
+        points = losses.newest(self._need)
+        if len(points) < self._need.points:
+            return None
+        averages = moving_averages([point.loss for point in points], self.smoothing)
+        falls = [
+            later <= earlier and math.isfinite(later) for earlier, later in zip(averages, averages[1:], strict=False)
+        ]
+        return "validation loss does not rise" if any(falls) else None
