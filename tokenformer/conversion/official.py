@@ -22,7 +22,7 @@ import pickle
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -135,33 +135,24 @@ def _layers(names: Iterable[str]) -> int:
     return max(layers, 0)
 
 
-def official_shapes(sizes: OfficialSizes) -> dict[str, tuple[int, ...]]:
-    """Every tensor of an official checkpoint."""
-    hidden = sizes.hidden_size
-    final_norm = f"sequential.{sizes.num_hidden_layers + AFTER_BLOCKS}.norm"
-    shapes = {EMBEDDING: (sizes.vocab_size, hidden), f"{final_norm}.weight": (hidden,), f"{final_norm}.bias": (hidden,)}
-    for layer in range(sizes.num_hidden_layers):
-        for theirs, (_, field) in PATTENTIONS.items():
-            for kind in ("key", "value"):
-                name = f"sequential.{layer + FIRST_BLOCK}.{theirs}.{kind}_param_tokens"
-                shapes[name] = (getattr(sizes, field), hidden)
-    return shapes
-
-
-def our_names(layers: int) -> dict[str, str]:
-    """Name of every official tensor to that of our parameter."""
+def official_tensors(layers: int) -> Iterator[tuple[str, str, str | None]]:
+    """Every tensor of an official checkpoint: its name, that of our parameter, and the size with its rows, if any."""
     final_norm = f"sequential.{layers + AFTER_BLOCKS}.norm"
-    names = {
-        EMBEDDING: "model.token_position_embeddings.pp_block.token_embedding.weight",
-        f"{final_norm}.weight": "model.final_norm.pp_block.weight",
-        f"{final_norm}.bias": "model.final_norm.pp_block.bias",
-    }
+    yield EMBEDDING, "model.token_position_embeddings.pp_block.token_embedding.weight", "vocab_size"
+    yield f"{final_norm}.weight", "model.final_norm.pp_block.weight", None
+    yield f"{final_norm}.bias", "model.final_norm.pp_block.bias", None
     for layer in range(layers):
-        for theirs, (ours, _) in PATTENTIONS.items():
+        for theirs, (ours, field) in PATTENTIONS.items():
             for kind in ("key", "value"):
                 official = f"sequential.{layer + FIRST_BLOCK}.{theirs}.{kind}_param_tokens"
-                names[official] = f"model.decoder.{layer}.pp_block.{ours}.{kind}_tokens"
-    return names
+                yield official, f"model.decoder.{layer}.pp_block.{ours}.{kind}_tokens", field
+
+
+def official_shapes(sizes: OfficialSizes) -> dict[str, tuple[int, ...]]:
+    """Shape of every tensor of an official checkpoint."""
+    hidden = sizes.hidden_size
+    tensors = official_tensors(sizes.num_hidden_layers)
+    return {name: (getattr(sizes, field), hidden) if field else (hidden,) for name, _, field in tensors}
 
 
 def check_layout(content: Mapping[str, Any], source: Path) -> OfficialSizes:
@@ -258,8 +249,8 @@ def import_checkpoint(
     content = load_tensors(source)
     sizes = check_layout(content, source)
     config = official_config(sizes, heads, context_length)
-    names = our_names(sizes.num_hidden_layers)
-    write_checkpoint(output, config, {ours: ParameterState(content[theirs]) for theirs, ours in names.items()})
+    tensors = official_tensors(sizes.num_hidden_layers)
+    write_checkpoint(output, config, {ours: ParameterState(content[theirs]) for theirs, ours, _ in tensors})
     return (
         f"{output}: {tokenformer_size(config).parameters:,} parameters, {config.num_hidden_layers} layers of width "
         f"{config.hidden_size}, {config.num_attention_heads} heads, {config.qkv_tokens}, {config.output_tokens} and "

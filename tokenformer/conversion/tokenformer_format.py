@@ -29,7 +29,6 @@ RENAMED = (  # ours, and transformers'
     ("model.final_norm.pp_block", "model.final_norm"),
 )
 _OUR_BLOCK = re.compile(r"model\.decoder\.(\d+)\.pp_block\.")
-_THEIR_BLOCK = re.compile(r"model\.layers\.(\d+)\.")
 
 
 def their_name(name: str) -> str:
@@ -37,13 +36,6 @@ def their_name(name: str) -> str:
         if name.startswith(ours):
             return theirs + name.removeprefix(ours)
     return _OUR_BLOCK.sub(r"model.layers.\1.", name)
-
-
-def our_name(name: str) -> str:
-    for ours, theirs in RENAMED:
-        if name.startswith(theirs):
-            return ours + name.removeprefix(theirs)
-    return _THEIR_BLOCK.sub(r"model.decoder.\1.pp_block.", name)
 
 
 def parameter_names(config: TokenformerConfig) -> list[str]:

@@ -9,6 +9,7 @@ import numpy as np
 from tokenformer.complexity.measure import NATURAL, Measure, ScoreFunction
 from tokenformer.complexity.text.documents import Documents
 from tokenformer.complexity.text.words import paragraphs
+from tokenformer.config.keys import key
 from tokenformer.errors import MissingExtraError, UserError
 
 PIPELINES = {"en": "en_core_web_sm", "sv": "sv_core_news_sm"}
@@ -20,13 +21,9 @@ LONGEST_PARSED = 100_000
 
 @dataclass(frozen=True)
 class DependencyParameters:
-    """The keys that the user may set.
+    """The keys that the user may set."""
 
-    Attributes:
-        pipeline: name or folder of a spaCy pipeline with a parser; None: the small one of English or Swedish.
-    """
-
-    pipeline: str | None = None
+    pipeline: str | None = key(None, "name or folder of a spaCy pipeline; null: the small one of English or Swedish")
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,7 @@ def mattr(documents: Documents) -> np.ndarray:
     sizes = documents.word_counts
     window = np.minimum(sizes, WINDOW)
     windows = sizes - window + 1
-    starts = np.cumsum(sizes) - sizes
-    place = np.arange(documents.word.size) - starts[documents.document]
-    previous = previous_place(documents)
+    place, previous = documents.place, previous_place(documents)
     # A word is the first of its kind in the windows that hold it and start behind its previous place.
     last_start = np.minimum(place, (windows - 1)[documents.document])
     first_start = np.maximum(previous + 1, place - window[documents.document] + 1)
@@ -39,13 +37,11 @@ def previous_place(documents: Documents) -> np.ndarray:
 
 def _previous_place(documents: Documents) -> np.ndarray:
     order = np.argsort(documents.document * len(documents.vocabulary) + documents.word, kind="stable")
-    starts = np.cumsum(documents.word_counts) - documents.word_counts
-    place = np.arange(order.size) - starts[documents.document]
     same = (documents.document[order[1:]] == documents.document[order[:-1]]) & (
         documents.word[order[1:]] == documents.word[order[:-1]]
     )
     previous = np.full(order.size, -1)
-    previous[order[1:][same]] = place[order[:-1][same]]
+    previous[order[1:][same]] = documents.place[order[:-1][same]]
     return previous
 
 
@@ -70,10 +66,8 @@ def mtld(documents: Documents) -> np.ndarray:
 
 def _mirrored(previous: np.ndarray, documents: Documents) -> np.ndarray:
     """`previous_place` of every text read backwards: int64[t], in that reading order, text by text."""
-    sizes = documents.word_counts
-    starts = (np.cumsum(sizes) - sizes)[documents.document]
-    last = (sizes - 1)[documents.document]
-    place = np.arange(previous.size) - starts
+    place = documents.place
+    starts, last = np.arange(previous.size) - place, (documents.word_counts - 1)[documents.document]
     mirrored = np.full(previous.size, -1)
     seen = previous >= 0
     mirrored[starts[seen] + last[seen] - previous[seen]] = last[seen] - place[seen]

@@ -11,6 +11,7 @@ from tokenformer.complexity.features import Features, mean_and_scale
 from tokenformer.complexity.measure import NATURAL, Measure, ScoreFunction
 from tokenformer.complexity.text.documents import Documents, analysed, text_batches
 from tokenformer.complexity.text.reference import REFERENCE_FOLDER
+from tokenformer.config.keys import key
 from tokenformer.errors import UserError
 
 NORMS_FILE = REFERENCE_FOLDER / "norms.json"
@@ -19,13 +20,9 @@ NORMS_FILE = REFERENCE_FOLDER / "norms.json"
 
 @dataclass(frozen=True)
 class EnsembleParameters:
-    """The keys that the user may set.
+    """The keys that the user may set. The default pair is which words a text uses and how many a sentence has."""
 
-    Attributes:
-        measures: names. The default pair is what words a text uses and how many of them it puts into a sentence.
-    """
-
-    measures: Sequence[str] = ("surprisal", "sentence_length")
+    measures: Sequence[str] = key(("surprisal", "sentence_length"), "names of measures")
 
     def __post_init__(self):
         if not self.measures:

@@ -6,7 +6,7 @@ counts with 9 minus its Zipf frequency: -log10 of its relative frequency, 9 for 
 """
 
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -18,23 +18,19 @@ RARE_FROM = 5.0
 """Rarity above which a word counts as rare: once in 100,000 words, Zipf 4, where van Heuven et al. let low end."""
 
 
-class _OfRarity:
-    """A measure of the rarity of words in one language; other processes load the frequencies for themselves."""
+def _score(documents: Documents, language: str, measure: Callable[[Documents, np.ndarray], np.ndarray]) -> np.ndarray:
+    """Scores by the rarity of words in one language; other processes load the frequencies for themselves."""
 
-    def __init__(self, language: str, measure: Callable[[Documents, np.ndarray], np.ndarray]):
-        self.language, self.measure = language, measure
+    def rarity() -> np.ndarray:
+        return documents.of_vocabulary(lambda word: word_rarity_of(word, language), np.float64)
 
-    def __call__(self, documents: Documents) -> np.ndarray:
-        return self.measure(documents, documents.shared(("rarity", self.language), lambda: self._rarity(documents)))
-
-    def _rarity(self, documents: Documents) -> np.ndarray:
-        return documents.of_vocabulary(lambda word: word_rarity_of(word, self.language), np.float64)
+    return measure(documents, documents.shared(("rarity", language), rarity))
 
 
 def _learn(measure: Callable[[Documents, np.ndarray], np.ndarray]) -> Learn:
     def learn(train_texts: Iterable[str], language: str, parameters: object) -> ScoreFunction:
         _zipf_frequency()
-        return _OfRarity(language, measure)
+        return partial(_score, language=language, measure=measure)
 
     return learn
 

@@ -16,6 +16,7 @@ from tokenformer.complexity.features import Features, mean_and_scale
 from tokenformer.complexity.measure import Measure, ScoreFunction
 from tokenformer.complexity.text.documents import Documents, analysed
 from tokenformer.complexity.text.reference import REFERENCE_FOLDER
+from tokenformer.config.keys import key
 from tokenformer.errors import MissingExtraError, UserError
 
 FORMAT, FORMAT_VERSION = "tokenformer regressor", 1
@@ -281,13 +282,9 @@ def _standardised(columns: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> n
 
 @dataclass(frozen=True)
 class RegressorParameters:
-    """The keys that the user may set.
+    """The keys that the user may set."""
 
-    Attributes:
-        file: a saved regressor; None: the one that comes with the package for the language.
-    """
-
-    file: str | None = None
+    file: str | None = key(None, "a saved regressor; null: the one that the package brings for the language")
 
 
 @lru_cache(maxsize=8)

@@ -52,6 +52,11 @@ class Documents:
         return np.bincount(self.document, minlength=len(self))
 
     @cached_property
+    def place(self) -> np.ndarray:
+        """int64[t], place of each word in its text, from 0."""
+        return np.arange(self.word.size) - (np.cumsum(self.word_counts) - self.word_counts)[self.document]
+
+    @cached_property
     def letter_counts(self) -> np.ndarray:
         """int64[v], letters and digits of each word of the vocabulary: apostrophes and hyphens do not count."""
         return self.of_vocabulary(letters)

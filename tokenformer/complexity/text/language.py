@@ -144,12 +144,9 @@ class _WordCosts:
             for end in range(3, len(padded) + 1)
             for size in range(1, 4)
         )
-        self._contexts = Counter(
-            padded[end - size - 1 : end - 1]
-            for padded in map(_padded, model.vocabulary)
-            for end in range(3, len(padded) + 1)
-            for size in range(3)
-        )
+        self._contexts = Counter()
+        for run, count in self._runs.items():
+            self._contexts[run[:-1]] += count
 
     def __call__(self, word: str) -> float:
         number = self._number.get(word)
