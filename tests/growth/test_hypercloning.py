@@ -247,16 +247,16 @@ def test_what_is_drawn_depends_on_seed_stage_and_name_alone():
 
 
 @cases(
-    ({"width": 1.5}, "width is 1.5; a model is cloned a whole number of times"),
+    ({"width": 1.5}, "width is 1.5; it must be of type int"),
     ({"width": 2.0}, "width is 2.0"),
     ({"width": True}, "width is True"),
     ({"width": 0}, "width is 0"),
     ({"feed_forward": -1}, "feed_forward is -1"),
     ({"width": 1}, "width 1 and feed_forward 1 leave the model as it is"),
     ({"width": 1, "feed_forward": 1}, "leave the model as it is"),
-    ({"kind": "random"}, "kind is 'random'; choose symmetric or diagonal"),
-    ({"tied_embeddings": "tie"}, "tied_embeddings is 'tie'; choose final_norm or untie"),
-    ({"noise_db": math.inf}, "noise_db is inf; give decibels, or null"),
+    ({"kind": "random"}, "kind is 'random'; choose one of symmetric, diagonal"),
+    ({"tied_embeddings": "tie"}, "tied_embeddings is 'tie'; choose one of final_norm, untie"),
+    ({"noise_db": math.inf}, "noise_db is inf; it must be a finite number"),
     ({"noise_db": math.nan}, "noise_db is nan"),
     ({"kind": "diagonal", "feed_forward": 3}, "width 2 and feed_forward 3 must be equal, or one of them 1"),
 )

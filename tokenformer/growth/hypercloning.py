@@ -48,6 +48,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tokenformer.config.building import Checked
 from tokenformer.config.keys import key
 from tokenformer.errors import UserError
 from tokenformer.growth.cloning import KINDS, CloneRule, Part
@@ -164,30 +165,21 @@ def _model_type(config: Any) -> str:
 
 
 @dataclass(frozen=True)
-class HyperCloning(GrowthOperator):
+class HyperCloning(Checked, GrowthOperator):
     """Copies the width of a model."""
 
-    width: int = key(2, "copies of the residual stream and of the heads")
-    feed_forward: int | None = key(None, "copies of the feed-forward layer's features or tokens; null: width")
+    width: int = key(2, "copies of the residual stream and of the heads", least=1)
+    feed_forward: int | None = key(None, "copies of the feed-forward layer's features or tokens; null: width", least=1)
     noise_db: float | None = key(0.0, "ratio of weights to noise in decibels; null: no noise")
-    kind: str = key("symmetric", "symmetric or diagonal: weights whose inputs and outputs are both copied")
-    tied_embeddings: str = key("final_norm", "final_norm or untie: what keeps the logits of tied embeddings")
+    kind: str = key("symmetric", "weights whose inputs and outputs are both copied", choices=KINDS)
+    tied_embeddings: str = key("final_norm", "what keeps the logits of tied embeddings", choices=TIED_EMBEDDINGS)
 
     name = "hypercloning"
 
     def __post_init__(self):
-        for name, factor in (("width", self.width), ("feed_forward", self.feed_forward_copies)):
-            if not isinstance(factor, int) or isinstance(factor, bool) or factor < 1:
-                raise UserError(
-                    f"hypercloning: {name} is {factor!r}; a model is cloned a whole number of times, from 1"
-                )
+        super().__post_init__()
         if self.width == self.feed_forward_copies == 1:
             raise UserError("hypercloning: width 1 and feed_forward 1 leave the model as it is; raise one of them")
-        for name, choices in (("kind", KINDS), ("tied_embeddings", TIED_EMBEDDINGS)):
-            if getattr(self, name) not in choices:
-                raise UserError(f"hypercloning: {name} is {getattr(self, name)!r}; choose {' or '.join(choices)}")
-        if self.noise_db is not None and not math.isfinite(self.noise_db):
-            raise UserError(f"hypercloning: noise_db is {self.noise_db}; give decibels, or null for no noise")
         factors = {self.width, self.feed_forward_copies}
         if self.kind == "diagonal" and len(factors - {1}) > 1:
             raise UserError(

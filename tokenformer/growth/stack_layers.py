@@ -20,6 +20,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+from tokenformer.config.building import Checked
 from tokenformer.config.keys import key
 from tokenformer.errors import UserError
 from tokenformer.growth.operator import GrowthOperator, GrowthPlan, ParameterGrowth, as_it_is, zero
@@ -39,27 +40,20 @@ class GrownLayer:
 
 
 @dataclass(frozen=True)
-class StackLayers(GrowthOperator):
+class StackLayers(Checked, GrowthOperator):
     """Copies layers."""
 
-    factor: int = key(2, "how many times each of the repeated layers stands in the grown model")
-    order: str = key("stack", "stack, interleave, or last with layers")
-    layers: int | None = key(None, "how many of the last layers `last` repeats")
+    factor: int = key(2, "how many times each of the repeated layers stands in the grown model", least=2)
+    order: str = key("stack", "order of the layers; last takes layers too", choices=ORDERS)
+    layers: int | None = key(None, "how many of the last layers `last` repeats", least=1)
     zero_gated: bool = key(False, "true: copies add nothing at first, which keeps the function")
 
     name = "stack_layers"
 
     def __post_init__(self):
-        if self.order not in ORDERS:
-            raise UserError(f"stack_layers: order is {self.order!r}; choose one of {', '.join(ORDERS)}")
-        if not isinstance(self.factor, int) or isinstance(self.factor, bool) or self.factor < 2:
-            raise UserError(
-                f"stack_layers: factor is {self.factor!r}; layers are repeated a whole number of times, from 2"
-            )
+        super().__post_init__()
         if (self.layers is None) != (self.order != "last"):
             raise UserError("stack_layers: layers says how many layers order: last repeats; give both or neither")
-        if self.layers is not None and self.layers < 1:
-            raise UserError(f"stack_layers: layers is {self.layers}; it must be 1 or more")
 
     def is_exact(self, config: Any) -> bool:
         """Only zero-gated copies leave the function as it is."""
