@@ -92,13 +92,12 @@ class PlateauTrigger(Checked):
 
 @dataclass(frozen=True)
 class ValidationNotRising(Checked):
-    """A condition to combine with a trigger, against growth while the model overfits.
+    """Holds unless the smoothed validation loss has risen at each of the last `patience` measurements.
 
-    It holds unless the smoothed validation loss has risen at each of the last `patience` measurements.
-
-    It does not hold before there are smoothing + patience measurements. It bounds no number of events, so it stands
-    under `all` beside a trigger that does. On text that is read again and again the gap between training and validation
-    is a signal: FRAGrow (arXiv:2401.03104) grows the later, the more a model overfits.
+    It is a condition to combine with a trigger: no growth while the model overfits. It does not hold before there are
+    smoothing + patience measurements. It bounds no number of events, so it stands under `all` beside a trigger that
+    does. On text that is read again and again the gap between training and validation is a signal: FRAGrow
+    (arXiv:2401.03104) grows the later, the more a model overfits.
     """
 
     smoothing: int = key(1, "measurements of the moving average; 1 does not smooth", least=1, most=10_000)
