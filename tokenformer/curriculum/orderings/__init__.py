@@ -7,8 +7,7 @@ as one pool.
 
 from tokenformer.curriculum.orderings.by_epoch import ByDomain, EasyToHard, HardToEasy, Interleaved, Random, WarmUp
 from tokenformer.curriculum.orderings.ordering import ORDERINGS, Ordering
-from tokenformer.curriculum.orderings.paced import Paced, PacedInSteps
-from tokenformer.curriculum.orderings.staged import Staged
+from tokenformer.curriculum.orderings.paced import Paced, PacedInSteps, Staged
 
 ORDERINGS.enter(Random, EasyToHard, HardToEasy, Paced, PacedInSteps, Staged, Interleaved, WarmUp, ByDomain)
 

@@ -1,4 +1,4 @@
-"""Easy text first, and harder text admitted as the run goes on: drawn at random from all that is admitted."""
+"""Orderings that take the copies of all epochs as one pool: admitted as the run goes on, or read in stages."""
 
 from dataclasses import dataclass
 
@@ -83,6 +83,36 @@ class PacedInSteps(OrderingKeys):
         ranked = np.lexsort((generator.random(copies.size), copies.complexity, level))
         admitted_at = np.array([0.0, *self.at])[level[ranked]]
         return _drawn(copies, ranked, admitted_at * copies.tokens.sum(), generator)
+
+
+@dataclass(frozen=True)
+class Staged(OrderingKeys):
+    """A stage for each level of difficulty (Bengio et al. 2009; with `revisit` much like Spitkovsky et al. 2010).
+
+    Copies of all epochs come stage by stage; in a stage epoch after epoch, each in random order.
+    """
+
+    stages: int = key(3, "levels of equal size, where no edges are given", least=1, most=1000)
+    thresholds: list[float] | None = key(None, "complexities at which the next level begins", rising=True)
+    percentiles: list[float] | None = key(None, "the same in percent of the text", least=0, most=100, rising=True)
+    revisit: bool = key(False, "a copy may also be read in any later stage, all with equal chance")
+
+    name = "staged"
+
+    def __post_init__(self):
+        super().__post_init__()
+        one_kind_of_edges(self.name, self.thresholds, self.percentiles)
+
+    def order(self, copies: Copies, generator: np.random.Generator) -> np.ndarray:
+        """As `Ordering.order`."""
+        percentiles = self.percentiles
+        if self.thresholds is None and percentiles is None:
+            percentiles = equal_parts(self.stages)
+        edges = self.thresholds if percentiles is None else percentiles
+        stage = levels_of(copies.tokens, copies.complexity, self.thresholds, percentiles, generator)
+        if self.revisit:
+            stage = stage + (generator.random(copies.size) * (len(edges) + 1 - stage)).astype(np.int64)
+        return np.lexsort((generator.random(copies.size), copies.epoch, stage))
 
 
 def _drawn(copies: Copies, ranked: np.ndarray, admitted_from: np.ndarray, generator: np.random.Generator) -> np.ndarray:
