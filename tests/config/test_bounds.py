@@ -132,7 +132,7 @@ def test_every_whole_number_has_an_end():
     assert {path for path in hints if keys[path].most is None} <= free
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.floats(allow_nan=True) | st.integers())
 def test_a_rate_is_accepted_exactly_within_its_bounds(rate):
     content = yaml.safe_load("{model: {model_config: {}}, tokens: {sequence_length: 8}, data_stages: []}")

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch.nn import functional
 
 from tests.support.folders import all_bytes
+from tests.support.nanotron_reading import model_by_nanotron
 from tokenformer import cli
 from tokenformer.conversion import official
 from tokenformer.errors import UserError
@@ -50,28 +51,6 @@ def released() -> dict[str, torch.Tensor]:
 def source(released, tmp_path) -> Path:
     torch.save(released, tmp_path / "pytorch_model.bin")
     return tmp_path / "pytorch_model.bin"
-
-
-def load(folder: Path, context):
-    """The model that Nanotron makes of a checkpoint's own config and weights."""
-    from nanotron import trainer
-    from nanotron.config import get_config_from_file
-    from nanotron.models import build_model
-    from nanotron.serialize.weights import load_weights
-
-    config = get_config_from_file(str(folder / "config.yaml"))
-    model_class = trainer.CONFIG_TO_MODEL_CLASS[type(config.model.model_config).__name__]
-    model = build_model(
-        lambda: model_class(config.model.model_config, parallel_context=context, parallel_config=config.parallelism),
-        context,
-        config.model.dtype,
-    )
-    trainer.mark_tied_parameters(model, context, config.parallelism)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.fill_(torch.nan)
-    load_weights(model, context, folder)
-    return model
 
 
 def tensors_by_place(model) -> dict[str, torch.Tensor]:
@@ -132,7 +111,7 @@ def test_every_tensor_lands_where_it_belongs(dtype, released, tmp_path):
     torch.save(tensors, tmp_path / "pytorch_model.bin")
     official.import_checkpoint(tmp_path / "pytorch_model.bin", tmp_path / "out", HEADS)
     with one_process() as context:
-        model = load(tmp_path / "out", context)
+        model = model_by_nanotron(tmp_path / "out", context)
         places = tensors_by_place(model)
     assert places.keys() == tensors.keys()
     assert sum(place.numel() for place in places.values()) == sum(p.numel() for p in model.parameters())
@@ -144,7 +123,7 @@ def test_the_imported_model_computes_what_the_official_one_does(released, source
     official.import_checkpoint(source, tmp_path / "out", HEADS)
     ids = torch.randint(VOCABULARY, (3, 11), generator=torch.Generator().manual_seed(1))
     with one_process() as context, torch.no_grad():
-        model = load(tmp_path / "out", context)
+        model = model_by_nanotron(tmp_path / "out", context)
         logits = model.model(input_ids=ids, input_mask=torch.ones_like(ids, dtype=torch.bool))
     expected = official_logits({name: tensor.double() for name, tensor in released.items()}, ids)
     assert expected.std() > 0.5

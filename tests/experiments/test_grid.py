@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from tests.experiments.conftest import grid_content
+from tests.support.cases import refused
 from tokenformer.errors import UserError
 from tokenformer.experiments.grid import Grid
 from tokenformer.experiments.runs import Places, RunList
@@ -13,31 +14,24 @@ def grown(**changes) -> dict:
     return {"arms": {"grown": changes, "large": {}}}
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"qestion": "?"}, "did you mean question"),
-        ({"seeds": []}, "needs arms and seeds"),
-        ({"outcome": "accuracy"}, "choose one of mean_of_sources, loss"),
-        ({"tail": 1.0}, "tail is 1.0"),
-        ({"tail": 0.3, "settings": {}}, "which curriculum.ordering is before it"),
-        ({"schedule": {"checks": 0}}, "schedule.checks is 0"),
-        ({"arms": {"a/b": {}}, "contrasts": []}, "leave the slash out"),
-        (grown(match={"tokens": "large"}), "choose flops or words"),
-        (grown(match={"words": "huge"}), "the arms are grown, large"),
-        (grown(growth={"after": "large"}), "knows steps_of alone"),
-        (grown(tuned_as="grown"), "which has no trials"),
-        (
-            {"arms": {"grown": {"match": {"words": "large"}}, "large": {"match": {"flops": "grown"}}}},
-            "wait for each other",
-        ),
-        ({"contrasts": [{"name": "H1", "first": "grown", "second": "none"}]}, "contrast H1 names the arm 'none'"),
-        ({"tuning": {"key": "a.b", "values": []}}, "needs values and seeds"),
-    ],
+@refused(
+    ({"qestion": "?"}, "did you mean question"),
+    ({"seeds": []}, "needs arms and seeds"),
+    ({"outcome": "accuracy"}, "choose one of mean_of_sources, loss"),
+    ({"tail": 1.0}, "tail is 1.0"),
+    ({"tail": 0.3, "settings": {}}, "which curriculum.ordering is before it"),
+    ({"schedule": {"checks": 0}}, "schedule.checks is 0"),
+    ({"arms": {"a/b": {}}, "contrasts": []}, "leave the slash out"),
+    (grown(match={"tokens": "large"}), "choose flops or words"),
+    (grown(match={"words": "huge"}), "the arms are grown, large"),
+    (grown(growth={"after": "large"}), "knows steps_of alone"),
+    (grown(tuned_as="grown"), "which has no trials"),
+    ({"arms": {"grown": {"match": {"words": "large"}}, "large": {"match": {"flops": "grown"}}}}, "wait for each other"),
+    ({"contrasts": [{"name": "H1", "first": "grown", "second": "none"}]}, "contrast H1 names the arm 'none'"),
+    ({"tuning": {"key": "a.b", "values": []}}, "needs values and seeds"),
 )
-def test_mistakes_are_named(tiny_grid, changes, message):
-    with pytest.raises(UserError, match=message):
-        Grid.read(tiny_grid(**changes))
+def test_mistakes_are_named(tiny_grid, changes):
+    Grid.read(tiny_grid(**changes))
 
 
 def test_values_change_the_hash_and_comments_do_not(tiny_grid):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.support.cases import cases
 from tokenformer.experiments.speed_up import cost_at, speed_up
 
 TRIALS = {"grown": 4, "small": 4, "middle": 4, "large": 4}
@@ -34,16 +35,13 @@ def test_a_known_ratio_is_found():
     assert 1.3 < speed_up("grown", arms(), ["small", "large"], TRIALS).ratio < 1.45
 
 
-@pytest.mark.parametrize(
-    ("changes", "baseline", "trials", "reason"),
-    [
-        ({"final_rate": 4e-3}, ["small", "large"], TRIALS, "not decayed"),
-        ({}, ["small", "large"], {"grown": 4}, "small, large is not tuned"),
-        ({}, ["small", "large"], {**TRIALS, "grown": 8}, "not tuned alike"),
-        ({"seed": 9}, ["small", "large"], TRIALS, "not paired"),
-        ({}, ["small"], TRIALS, "one budget"),
-        ({"outcome": 2.6}, ["small", "middle", "large"], TRIALS, "too far"),
-    ],
+@cases(
+    ({"final_rate": 4e-3}, ["small", "large"], TRIALS, "not decayed"),
+    ({}, ["small", "large"], {"grown": 4}, "small, large is not tuned"),
+    ({}, ["small", "large"], {**TRIALS, "grown": 8}, "not tuned alike"),
+    ({"seed": 9}, ["small", "large"], TRIALS, "not paired"),
+    ({}, ["small"], TRIALS, "one budget"),
+    ({"outcome": 2.6}, ["small", "middle", "large"], TRIALS, "too far"),
 )
 def test_what_is_no_speed_up_is_refused(changes, baseline, trials, reason):
     found = speed_up("grown", arms(**changes), baseline, trials)

@@ -31,7 +31,7 @@ def two_arms(generator: np.random.Generator, n: int, effect: float) -> tuple[dic
     return dict(enumerate(first.tolist())), dict(enumerate(second.tolist()))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(seed=st.integers(0, 10_000), n=st.integers(2, 10))
 def test_the_paired_difference_is_that_of_scipy(seed, n):
     first, second = two_arms(np.random.default_rng(seed), n, -0.01)
@@ -52,7 +52,7 @@ def test_only_common_seeds_are_paired():
         paired({1: 4.0}, {2: 4.0})
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(p_values=st.lists(st.floats(0.001, 1), min_size=1, max_size=5))
 def test_holm_is_the_closed_test_of_bonferroni(p_values):
     """A hypothesis is rejected exactly when Bonferroni rejects every set of hypotheses that it belongs to."""

@@ -68,6 +68,20 @@ def build(parallel_context) -> Callable:
     return build
 
 
+@pytest.fixture
+def random_model(build):
+    """A model with parameters of order 1, norms included, so that no part of it is too small to be seen."""
+
+    def make(config, seed=0):
+        model, generator = build(config), torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.5)
+        return model
+
+    return make
+
+
 @pytest.fixture(scope="session")
 def batch() -> Callable[..., dict[str, torch.Tensor]]:
     """`batch(config, size, length, seed)` is what a model takes, at random and with every label counted."""

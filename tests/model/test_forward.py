@@ -36,20 +36,6 @@ CONFIGS = {
 }
 
 
-@pytest.fixture
-def random_model(build):
-    """A model with parameters of order 1, norms included, so that no part of it is too small to be seen."""
-
-    def make(config, seed=0):
-        model, generator = build(config), torch.Generator().manual_seed(seed)
-        with torch.no_grad():
-            for parameter in model.parameters():
-                parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.5)
-        return model
-
-    return make
-
-
 def plain_model(config, model):
     """In float64."""
     return PlainTokenformer({name: value.detach().double() for name, value in model.named_parameters()}, config)

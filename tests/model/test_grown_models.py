@@ -29,21 +29,6 @@ TOKENS = {
 
 
 @pytest.fixture
-def random_parameters():
-    """Fills a model with weights of order 1, norms included, so that no part is too small to be seen."""
-
-    def fill(model) -> dict[str, torch.Tensor]:
-        generator = torch.Generator().manual_seed(3)
-        parameters = dict(model.get_named_params_with_correct_tied())
-        with torch.no_grad():
-            for parameter in parameters.values():
-                parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.5)
-        return {name: parameter.detach() for name, parameter in parameters.items()}
-
-    return fill
-
-
-@pytest.fixture
 def llama_config(parallel_context):
     def make(**changes):
         sizes = {"hidden_size": 32, "intermediate_size": 40, "num_hidden_layers": 2, "num_attention_heads": 4}
@@ -57,9 +42,9 @@ def logits_of(model, ids: torch.Tensor) -> torch.Tensor:
         return model.model(input_ids=ids, input_mask=torch.ones_like(ids, dtype=torch.bool))
 
 
-def check(build, random_parameters, batch, config, operator) -> None:
-    old, ids = build(config), batch(config)["input_ids"]
-    parameters = random_parameters(old)
+def check(build, random_model, batch, config, operator) -> None:
+    old, ids = random_model(config), batch(config)["input_ids"]
+    parameters = {name: parameter.detach() for name, parameter in old.get_named_params_with_correct_tied()}
     before = logits_of(old, ids)
     new = build(operator.grown_config(config))
     places = dict(new.get_named_params_with_correct_tied())
@@ -79,26 +64,22 @@ def check(build, random_parameters, batch, config, operator) -> None:
 @pytest.mark.parametrize("operator", OPERATORS.values(), ids=OPERATORS.keys())
 @pytest.mark.parametrize("tied", [True, False], ids=["tied", "own head"])
 @pytest.mark.parametrize("key_value_heads", [1, 2, 4])
-def test_nanotrons_llama_keeps_its_function(
-    build, random_parameters, batch, llama_config, key_value_heads, tied, operator
-):
+def test_nanotrons_llama_keeps_its_function(build, random_model, batch, llama_config, key_value_heads, tied, operator):
     config = llama_config(num_key_value_heads=key_value_heads, tie_word_embeddings=tied)
-    check(build, random_parameters, batch, config, operator)
+    check(build, random_model, batch, config, operator)
 
 
 @pytest.mark.parametrize("operator", OPERATORS.values(), ids=OPERATORS.keys())
 @pytest.mark.parametrize("tied", [True, False], ids=["tied", "own head"])
 @pytest.mark.parametrize("layers", LAYERS.values(), ids=LAYERS.keys())
-def test_the_tokenformer_keeps_its_function(
-    build, random_parameters, batch, tokenformer_config, layers, tied, operator
-):
+def test_the_tokenformer_keeps_its_function(build, random_model, batch, tokenformer_config, layers, tied, operator):
     config = tokenformer_config(tie_word_embeddings=tied, block_norm_affine=True, num_key_value_heads=1, **layers)
-    check(build, random_parameters, batch, config, operator)
+    check(build, random_model, batch, config, operator)
 
 
 @pytest.mark.parametrize("operator", TOKENS.values(), ids=TOKENS.keys())
 @pytest.mark.parametrize("tau", ["fixed", "learned"])
 def test_the_tokenformer_keeps_its_function_with_more_tokens(
-    build, random_parameters, batch, tokenformer_config, tau, operator
+    build, random_model, batch, tokenformer_config, tau, operator
 ):
-    check(build, random_parameters, batch, tokenformer_config(tau=tau), operator)
+    check(build, random_model, batch, tokenformer_config(tau=tau), operator)

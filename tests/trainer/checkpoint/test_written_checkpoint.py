@@ -7,13 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from nanotron import trainer
-from nanotron.config import LRSchedulerArgs, OptimizerArgs, get_config_from_file
+from nanotron.config import LRSchedulerArgs, OptimizerArgs
 from nanotron.helpers import init_optimizer_and_grad_accumulator
-from nanotron.models import build_model
 from nanotron.serialize.optimizer import load_optimizer
-from nanotron.serialize.weights import load_weights
 
+from tests.support.nanotron_reading import model_by_nanotron
 from tests.support.training.layout_runs import LAYOUTS
 from tests.support.training.run_files import assert_same_end, checkpoint, event_steps, files, rewound_copy
 from tokenformer.errors import UserError
@@ -48,15 +46,9 @@ def test_a_checkpoint_of_any_layout_becomes_one_of_one_process(layout_run, tmp_p
 def read_by_nanotron(folder: Path) -> dict[str, ParameterState]:
     """What Nanotron's own functions make of a checkpoint of one process."""
     with one_process() as context:
-        config = get_config_from_file(str(folder / "config.yaml"))
-        model_class = trainer.CONFIG_TO_MODEL_CLASS[type(config.model.model_config).__name__]
-        model = build_model(
-            lambda: model_class(config.model.model_config, context, config.parallelism), context, config.model.dtype
-        )
-        trainer.mark_tied_parameters(model, context, config.parallelism)
-        load_weights(model, context, folder)
+        model = model_by_nanotron(folder, context)
         schedule = LRSchedulerArgs(learning_rate=1.0, lr_warmup_style="linear", lr_decay_style="linear")
-        in_fp32 = config.model.dtype != torch.float32
+        in_fp32 = next(model.parameters()).dtype != torch.float32
         settings = OptimizerArgs(0, 0.0, None, in_fp32, 1e-8, 0.9, 0.95, True, learning_rate_scheduler=schedule)
         optimizer, accumulator = init_optimizer_and_grad_accumulator(model, settings, context)
         load_optimizer(optimizer, context, folder)
