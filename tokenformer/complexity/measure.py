@@ -60,7 +60,7 @@ class Measure:
         source: paper and equation.
         cost: what scoring costs, in words.
         learn: (normalised training texts, language, parameters) -> function that scores documents. Measures given by
-            a formula ignore the training texts (`formula`).
+            a formula ignore the training texts (`formula_measure`).
         parameters: dataclass of what the user may set.
         is_composite: whether it is made of other measures.
         needs_model: whether it needs a parser or a trained model beside the text.
@@ -120,20 +120,11 @@ class NormalisedTexts:
         return map(normalise, self.texts)
 
 
-def formula(function: ScoreFunction) -> Learn:
-    """For `Measure.learn`: a measure that learns nothing and scores by `function`."""
-
-    def learn(train_texts: Iterable[str], language: str, parameters: Any) -> ScoreFunction:
-        return function
-
-    return learn
-
-
 def formula_measure(
     function: ScoreFunction, languages: tuple[str, ...], unit: str, source: str, cost: str = "one pass over the text"
 ) -> Measure:
     """The measure that scores by `function`, has its name, and learns nothing."""
-    return Measure(function.__name__, languages, unit, source, cost, formula(function))
+    return Measure(function.__name__, languages, unit, source, cost, lambda texts, language, parameters: function)
 
 
 def refuse_single_string(texts: Iterable[str]) -> None:
