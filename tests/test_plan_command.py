@@ -375,7 +375,11 @@ LLAMA_BLOCK = "{is_llama_config: true, hidden_size: 16, num_attention_heads: 2, 
 MEASURED = {
     "pattention": ({}, ("pattention", TINY["model.model_config.feed_forward_tokens"])),
     "swiglu": (
-        {"model.model_config.feed_forward_layer": "swiglu", "model.model_config.swiglu_width": 24},
+        {
+            "model.model_config.feed_forward_layer": "swiglu",
+            "model.model_config.swiglu_width": 24,
+            "model.model_config.base_size.swiglu_width": 24,
+        },
         ("swiglu", 24),
     ),
     "llama": ({"model.model_config": f"{LLAMA_BLOCK}, intermediate_size: 40}}"}, ("swiglu", 40)),

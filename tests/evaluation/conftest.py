@@ -42,6 +42,7 @@ def corpus(tmp_path_factory) -> PreparedCorpus:
         vocabulary_size=300,
         validation_share=0.2,
         measure="lix",
+        language="en",
     )
     prepare_corpus(options)
     return PreparedCorpus.open(Path(folder / "prepared"))

@@ -7,7 +7,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from tokenformer.growth.append_tokens import AppendTokens
-from tokenformer.model.config import LayerTokens, TokenSegment
+from tokenformer.model.config import MODEL_TYPES, LayerTokens, TokenSegment
 from tokenformer.model.flops import SIZES, model_size
 
 TOKENFORMERS = {
@@ -110,6 +110,5 @@ def test_growth_costs_what_its_parameters_cost(tokenformer_config, build, batch)
 
 
 def test_a_size_for_every_model_type():
-    from tokenformer.trainer.bridge.model_config import MODEL_CONFIGS
-
-    assert {target.rpartition(":")[2] for target in MODEL_CONFIGS.values()} == SIZES.keys()
+    """The keys of a Llama become Nanotron's `LlamaConfig`."""
+    assert {kind.__name__.replace("Keys", "Config") for kind in MODEL_TYPES.values()} == SIZES.keys()

@@ -116,11 +116,12 @@ def test_older_checkpoints_count_their_words_by_the_metrics(reference, tmp_path)
 
 def test_what_cannot_be_exported_leaves_nothing(reference, tmp_path, capsys):
     (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "mine.txt").touch()
     lone = shutil.copytree(checkpoint(reference), tmp_path / "lone")
     before = sorted(tmp_path.iterdir())
     for arguments, named in (
         ([str(lone), str(tmp_path / "there")], "exists: choose another output"),
-        ([str(lone), str(tmp_path / "out")], "lies in no run's folder: give its folder by --tokenizer"),
+        ([str(lone), str(tmp_path / "out")], "lies in no run's folder: give its folder as the option tokenizer"),
         ([str(reference / "checkpoints"), str(tmp_path / "out")], "give one of its steps"),
         (["--ladder", str(lone), str(tmp_path / "out")], "is not the folder of a run"),
         ([str(lone), str(tmp_path / "out"), "--tokenizer", str(tmp_path)], "there is no tokenizer"),

@@ -84,7 +84,12 @@ def assert_grown_by_the_operator(stored: StoredCheckpoint, grown: StoredCheckpoi
         ("--verify", "--tolerance=0"),
         "too much, and this operator should keep the function",
     ),
-    ("append_token", (), (), "operator.name is 'append_token'; choose one of append_tokens"),
+    (
+        "append_token",
+        (),
+        (),
+        "operator.name is 'append_token'; did you mean append_tokens? Choose one of append_tokens",
+    ),
     ("append_tokens", ("facto=2",), (), "did you mean factor"),
     ("append_tokens", ("factor=0.5",), (), "cannot shrink"),
     ("append_tokens", ("count=0",), (), "append_tokens would leave the model as it is"),
@@ -100,6 +105,7 @@ def test_what_cannot_be_grown_leaves_nothing(layout_run, tmp_path, capsys, opera
 
 def test_an_output_that_exists_and_a_source_that_does_not_are_refused(layout_run, tmp_path, capsys):
     (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").touch()
     assert grow(checkpoint(layout_run("pp")), tmp_path / "out", "append_tokens") == 2
     assert "choose another output" in capsys.readouterr().err
     assert grow(tmp_path / "nothing", tmp_path / "new", "append_tokens") == 2

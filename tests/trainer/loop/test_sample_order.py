@@ -113,11 +113,9 @@ def test_training_with_workers_gives_the_same_run(train_here, reference):
     assert_same_end(train_here("data_stages.0.data.num_loading_workers=2"), reference)
 
 
-def test_a_run_of_any_length_begins_at_once(run, dataloader, consumed, tiny_config):
+def test_a_run_of_any_length_begins_at_once(run, consumed, tiny_config):
     """Samples are numbered as they are read: a list of all of these would fill every memory."""
-    from tokenformer.data.sample_dataset import SampleDataset
-
     dataset = SampleDataset(run.corpus.train.shards, run.plan.order, 32)
     context = SimpleNamespace(dp_pg=SimpleNamespace(rank=0), pp_pg=SimpleNamespace(rank=0))
-    config = load_config(tiny_config, ["tokens.train_steps=1000000000000"])
+    config = load_config(tiny_config, ["tokens.train_steps=1000000000"])
     assert next(dataloader.training_batches(config, dataset, context, 0, 0, 0))["input_ids"].shape == (4, 32)
