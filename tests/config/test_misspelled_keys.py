@@ -115,8 +115,9 @@ def test_any_other_word_is_refused_with_some_valid_key(shipped, data, misspelled
     assume(misspelled not in valid)
     with pytest.raises(UserError) as caught:
         load_fully(renamed(shipped, path, misspelled))
-    elsewhere = {".".join(map(str, other)) for other in key_paths(shipped)}  # a word may mean a key of another section
-    assert any(key in str(caught.value) for key in valid | elsewhere)
+    # A word may mean a key of another section, which is then named by its whole path.
+    elsewhere = {f"did you mean {'.'.join(map(str, other))}?" for other in key_paths(shipped) if len(other) > 1}
+    assert any(answer in str(caught.value) for answer in valid | elsewhere)
 
 
 def test_the_file_itself_is_named(shipped, tmp_path):
