@@ -103,10 +103,12 @@ def main(folder: Path, runs: list, arguments: list[str]) -> int:
     from tokenformer.trainer import bootstrap
 
     bootstrap()
-    from tests.support.training import doubled_layers  # noqa: F401 (registers itself)
+    from tests.support.training.doubled_layers import DoubledLayers
     from tokenformer.cli import main
+    from tokenformer.growth import OPERATORS
     from tokenformer.trainer.loop.observers import growing
 
+    OPERATORS.enter(DoubledLayers)
     grow, rank = growing.grow, os.environ.get("RANK", "0")
 
     def watched_grow(trainer, *details):

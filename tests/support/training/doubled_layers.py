@@ -7,7 +7,6 @@ apart.
 
 import dataclasses
 
-from tokenformer.growth import OPERATORS
 from tokenformer.growth.operator import GrowthOperator, ParameterGrowth
 
 EMBEDDING = "model.token_position_embeddings.pp_block.token_embedding.weight"
@@ -44,5 +43,3 @@ class DoubledLayers(GrowthOperator):
 
         return growth_of
 
-
-OPERATORS[DoubledLayers.name] = DoubledLayers
