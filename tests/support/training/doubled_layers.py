@@ -42,4 +42,3 @@ class DoubledLayers(GrowthOperator):
             return ParameterGrowth((source,), new=name.layer % 2 == 1, learning_rate_factor=factor)
 
         return growth_of
-
