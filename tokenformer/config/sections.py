@@ -22,6 +22,19 @@ MOST_STEPS = 10**9
 MOST_TOKENS = 2**24
 
 
+def _refuse_placeholders(name: str, value: str | None) -> None:
+    """Each process of a run, and each start, would put another date there, so the run could not go on.
+
+    Raises:
+        UserError: the value of the key `name` has one.
+    """
+    if value is not None and re.search("%date|%jobid", value):
+        raise UserError(
+            f"{name} is {value!r}, and a run goes on only under a name that stays; write it out, or let the shell do "
+            f'so: --set "{name}=$(date +%Y%m%d)_$SLURM_JOB_ID"'
+        )
+
+
 @dataclass
 class General:
     run: str = key("run", "name of this run; everything it writes is in RUNS_FOLDER/RUN", also=("name", "run_name"))
@@ -29,6 +42,9 @@ class General:
     seed: int = key(42, "of initialisation and of new parameter tokens", least=0, most=LARGEST_SEED)
     runs_folder: str = key("runs", "where the folders of runs are", also=("output", "output_dir", "save_dir"))
     ignore_sanity_checks: bool = key(True, "false: Nanotron checks every step that ranks agree; slow")
+
+    def __post_init__(self):
+        _refuse_placeholders("general.run", self.run)
 
 
 @dataclass
@@ -92,6 +108,9 @@ class Checkpoints:
     keep_last: Optional[int] = key(
         None, "newest checkpoints that stay, beside the ladder's; null: all", least=1, most=MOST_STEPS
     )
+
+    def __post_init__(self):
+        _refuse_placeholders("checkpoints.checkpoints_path", self.checkpoints_path)
 
 
 @dataclass

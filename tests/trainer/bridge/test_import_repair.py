@@ -6,7 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from tokenformer.trainer.bridge.import_repair import RepairingFinder, Repairs, install, repair
+from tokenformer.errors import UserError
+from tokenformer.trainer.bridge.import_repair import CIRCLE, CPU_DEVICE, RepairingFinder, Repairs, install, repair
 
 NOTHING, CPU, FLASH = Repairs(False, False), Repairs(True, False), Repairs(False, True)
 ACCELERATOR_IMPORT = "from tokenformer.trainer.bridge.cpu_host import accelerator as _accelerator"
@@ -100,7 +101,7 @@ def test_flash_attention_comes_from_the_stand_in():
     """)
 
 
-CIRCLE = """
+CIRCLE_SOURCE = """
     import logging
     from nanotron.config.config import LoggingArgs
     from nanotron.config import Config
@@ -110,13 +111,13 @@ CIRCLE = """
 
 
 def test_the_import_circle_of_the_logging_module_is_broken():
-    assert repaired(CIRCLE, NOTHING, name="nanotron.logging") == normal(
-        CIRCLE.replace("from nanotron.config.config import LoggingArgs", "LoggingArgs = 'LoggingArgs'")
+    assert repaired(CIRCLE_SOURCE, NOTHING, name="nanotron.logging") == normal(
+        CIRCLE_SOURCE.replace("from nanotron.config.config import LoggingArgs", "LoggingArgs = 'LoggingArgs'")
     )
 
 
 def test_the_same_import_stays_in_other_modules():
-    assert repaired(CIRCLE, NOTHING, name="nanotron.trainer") == normal(CIRCLE)
+    assert repaired(CIRCLE_SOURCE, NOTHING, name="nanotron.trainer") == normal(CIRCLE_SOURCE)
 
 
 LLAMA_CONFIG = """
@@ -150,6 +151,34 @@ def test_llama_gets_the_base_of_its_rotary_positions():
         without, mended = source.format(**dict.fromkeys(parts, "")), source.format(**parts)
         assert repaired(without, NOTHING, name=name) == repaired(mended, NOTHING, name=name) == normal(mended)
         assert repaired(without, NOTHING, name="nanotron.other") == normal(without)
+
+
+def test_each_repair_counts_the_places_that_it_mended():
+    repairs = Repairs(True, False)
+    for source in (CIRCLE_SOURCE, "import torch\nx = torch.cuda.device('cuda')", "import logging"):
+        repair(textwrap.dedent(source).encode(), "nanotron.logging", repairs)
+    assert repairs.mended == {CIRCLE: 1, CPU_DEVICE: 2}
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "reason"),
+    [
+        ("nanotron.logging", "from nanotron.config.config import Config, LoggingArgs", "imports Config, LoggingArgs"),
+        ("nanotron.config.models_config", "class Other: ...", "there is no class LlamaConfig"),
+        ("nanotron.models.llama", "class Attention: ...", "there is no class CausalSelfAttention"),
+        ("nanotron.models.llama", "class CausalSelfAttention: ...", "builds no rotary embedding"),
+    ],
+)
+def test_a_needed_repair_without_its_place_is_an_error(name, source, reason):
+    with pytest.raises(UserError, match=f"cannot be repaired.*{reason}.*pip install nanotron==0.4"):
+        repair(source.encode(), name, NOTHING)
+
+
+def test_what_is_replaced_must_be_there():
+    from tokenformer.trainer.bridge.repairs import replace
+
+    with pytest.raises(UserError, match=r"cannot be repaired \(bars\): tests.* has no tqdm"):
+        replace(SimpleNamespace(__name__="tests.module"), "tqdm", None, "bars")
 
 
 def test_nothing_else_is_touched_where_nothing_is_missing():

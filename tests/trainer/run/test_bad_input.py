@@ -53,6 +53,11 @@ MISTAKES = {
         ["model.init_method={path: nowhere}"],
         ["model.init_method.path", "nowhere", "no checkpoint"],
     ),
+    "a name that changes": (["general.run=tiny_%date_%jobid"], ["general.run is 'tiny_%date_%jobid'", "$SLURM_JOB_ID"]),
+    "a place that changes": (
+        ["checkpoints.checkpoints_path=saved/%jobid"],
+        ["checkpoints.checkpoints_path is 'saved/%jobid'", "$SLURM_JOB_ID"],
+    ),
     "no replica": (["parallelism.tp=0"], ["parallelism.tp"]),
     "unknown ordering": (["curriculum.ordering.name=easiest"], ["easiest", "easy_to_hard"]),
     "unknown trigger": (["growth.trigger.name=moon"], ["growth.trigger.name", "moon", "complexity"]),

@@ -11,6 +11,9 @@ import torch
 import torch.distributed
 
 from tokenformer.devices import default_device, process_count
+from tokenformer.trainer.bridge.repairs import replace
+
+COLLECTIVES = "collectives on parameters, and of uneven sizes, take a way that gloo can go"
 
 
 class CpuAccelerator:
@@ -84,8 +87,8 @@ def _all_gather_uneven(
 def mend_collectives(nanotron_distributed: ModuleType) -> None:
     """Makes the collectives that Nanotron calls on parameters work over gloo; torch's own stay as they are."""
     for name in ("all_reduce", "broadcast"):
-        setattr(nanotron_distributed, name, _in_place(getattr(torch.distributed, name)))
-    nanotron_distributed.all_gather_coalesced = _all_gather_uneven
+        replace(nanotron_distributed, name, _in_place(getattr(torch.distributed, name)), COLLECTIVES)
+    replace(nanotron_distributed, "all_gather_coalesced", _all_gather_uneven, COLLECTIVES)
 
 
 def _free_port() -> int:

@@ -13,6 +13,9 @@ from nanotron.parallel.tensor_parallel.nn import TensorParallelRowLinear
 
 from tokenformer.model.init import normal_shard
 from tokenformer.randomness import named_generator
+from tokenformer.trainer.bridge.repairs import replace
+
+REPAIR = "random weights of Nanotron's Llama are drawn whole, the same in every layout"
 
 
 @torch.no_grad()
@@ -39,4 +42,4 @@ def init_model_randomly(model: LlamaForTraining, config) -> None:
 
 def draw_whole_tensors() -> None:
     """Makes Nanotron's Llama draw its weights so."""
-    LlamaForTraining.init_model_randomly = init_model_randomly
+    replace(LlamaForTraining, "init_model_randomly", init_model_randomly, REPAIR)

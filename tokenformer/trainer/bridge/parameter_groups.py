@@ -9,6 +9,9 @@ from nanotron import helpers
 from nanotron.optim.named_optimizer import NamedOptimizer
 
 from tokenformer.config.sections import Optimizer
+from tokenformer.trainer.bridge.repairs import cannot_repair, check_has, replace
+
+REPAIR = "Nanotron's optimizers of a run have its parameter groups"
 
 NamedParameters = list[tuple[str, Any]]
 
@@ -46,13 +49,22 @@ def _options(optimizer: Optimizer, index: int, size_factor: float) -> dict[str, 
     return {"lr": rate * size_factor, "weight_decay": weight_decay / size_factor}
 
 
+def check_place() -> None:
+    """Raises UserError where Nanotron has no place for `grouped_parameters`."""
+    check_has(helpers, "NamedOptimizer", REPAIR)
+
+
 @contextmanager
 def grouped_parameters(optimizer: Optimizer, size_factors: Callable[[], dict[str, float]]) -> Iterator[None]:
     """While it lasts, optimizers that Nanotron builds have these groups, whatever it wraps around them.
 
     Args:
         size_factors: asked once an optimizer; see `split_into_groups`.
+
+    Raises, at its end:
+        UserError: Nanotron built none.
     """
+    built = 0
 
     class GroupedOptimizer(NamedOptimizer):
         def __init__(self, named_params_or_groups: Iterable, optimizer_builder):
@@ -60,9 +72,13 @@ def grouped_parameters(optimizer: Optimizer, size_factors: Callable[[], dict[str
             if given and isinstance(given[0], dict):
                 given = [pair for group in given for pair in group["named_params"]]
             super().__init__(split_into_groups(given, optimizer, size_factors()), optimizer_builder)
+            nonlocal built
+            built += 1
 
-    helpers.NamedOptimizer = GroupedOptimizer
+    replace(helpers, "NamedOptimizer", GroupedOptimizer, REPAIR)
     try:
         yield
     finally:
         helpers.NamedOptimizer = NamedOptimizer
+    if not built:
+        raise cannot_repair(REPAIR, "it built an optimizer in another way")

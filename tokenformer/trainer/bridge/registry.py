@@ -5,6 +5,8 @@ from typing import Union
 
 from tokenformer.model.config import TokenformerConfig
 
+REPAIR = "Nanotron's configs and trainer know the model type tokenformer"
+
 
 def register_model_types() -> None:
     """Adds `TokenformerConfig` to what a YAML's `model_config` may be, and `TokenformerForTraining` to

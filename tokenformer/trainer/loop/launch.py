@@ -21,14 +21,6 @@ def _say(message: str) -> None:
         print(message, file=sys.stderr, flush=True)
 
 
-def _silence_checkpoint_bars() -> None:
-    """Nanotron draws a bar over the parameters of every checkpoint; a run shows one bar, its own."""
-    from nanotron.serialize import optimizer, weights
-
-    for module in (optimizer, weights):
-        module.tqdm = lambda iterable, **options: iterable
-
-
 def _chosen_kernel(run: PreparedRun, device: str) -> str | None:
     """The kernel that computes the run's Pattention; None for a model that has none."""
     if run.config.model_type != "tokenformer":
@@ -67,7 +59,6 @@ def train_from_file(path: Path, assignments: Sequence[str] = ()) -> None:
         names = ", ".join(run.config.evaluation.tasks)
         _say(f"while it trains, {len(run.scoring.requests):,} texts of {names} are scored")
     ensure_process_group()
-    _silence_checkpoint_bars()
     from tokenformer.trainer.loop.trainer import train
 
     _say(f"{folder}: {'starts' if start.checkpoint is None else f'goes on after step {start.step} of {steps}'}")
