@@ -49,6 +49,7 @@ lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m codespell_lib
+	$(BIN)/basedpyright --pythonpath $(BIN)/python --level error
 
 # The site: build/site/index.html.
 docs: $(VENV)/.installed

@@ -184,6 +184,6 @@ def pattention(
     Raises:
         ValueError: before anything is computed: shapes, segments or names do not fit, or the backend cannot run.
     """
-    segments = None if segments is None else [segments]
+    blocks = None if segments is None else [segments]
     options = {"eps": eps, "variant": variant, "gelu": gelu, "backend": backend, "group": group}
-    return grouped_pattention(x, [keys], [values], tau=[tau], segments=segments, **options)[0]
+    return grouped_pattention(x, [keys], [values], tau=[tau], segments=blocks, **options)[0]

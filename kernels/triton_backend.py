@@ -22,12 +22,13 @@ from collections.abc import Sequence
 import torch
 import torch.distributed
 from torch import Tensor
+from torch.distributed.distributed_c10d import GroupName, _resolve_process_group
 
 from tokenformer.kernels.triton_theta import RowTheta
 
 
 def _theta(segments: Sequence[int], eps: float, variant: str, gelu: str, group_name: str) -> RowTheta:
-    group = torch.distributed.distributed_c10d._resolve_process_group(group_name) if group_name else None
+    group = _resolve_process_group(GroupName(group_name)) if group_name else None
     return RowTheta(tuple(segments), eps, variant, gelu, group)
 
 
@@ -119,9 +120,9 @@ def pattention_backward_operator(
                 grad_keys = grad.T @ x
             if needs_tau:
                 grad_tau = theta.grad_tau(dots, statistics, tau)
-        else:
+        elif weights is not None:
             theta.weights(score, statistics, tau, out=weights)
-        if needs_values:
+        if weights is not None:
             parts = weights.split(tokens, dim=1)
             grad_values = [part.T @ grad_output for part, grad_output in zip(parts, grad_outputs, strict=True)]
     return grad_x, grad_keys, grad_values, grad_tau

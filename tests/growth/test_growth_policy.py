@@ -138,7 +138,7 @@ MISTAKES = [
     ({"trigger": {"name": "complexity", "percentiles": ["a"]}}, ["growth.trigger.percentiles.0 is 'a'"]),
     ({"operator": {"name": "append_tokens", "factr": 2}}, ["tokenformer.factr is not known", "mean factor?"]),
     ({"operator": {"name": "append_tokens", "factor": "two"}}, ["growth.operators.tokenformer.factor is 'two'"]),
-    ({"operator": {"name": "append_tokens", "factor": 0.5}}, ["growth.operators.tokenformer", "cannot shrink"]),
+    ({"operator": {"name": "append_tokens", "factor": 0.5}}, ["tokenformer.factor is 0.5", "1 or more"]),
     ({"trigger": {"name": "schedule", "steps": [2, 1]}}, ["growth.trigger.steps", "rising"]),
     ({"operator": [OPERATOR]}, ["growth.operators.tokenformer lists 1 operators", "2 events"]),
     ({"operator": [OPERATOR, {"name": "stack"}]}, ["growth.operators.tokenformer.1.name is 'stack'", *OPERATORS]),

@@ -32,8 +32,9 @@ def parse(words: Sequence[str]) -> Any:
         SystemExit: with 2 and a message for words that cannot be read, with 0 after help.
         UserError: a value is wrong.
     """
+    verbs: Any = Union[tuple(Annotated[verb, subcommand(name, prefix_name=False)] for name, verb in VERBS.items())]  # noqa: UP007
     verb = tyro.cli(
-        Union[tuple(Annotated[verb, subcommand(name, prefix_name=False)] for name, verb in VERBS.items())],  # noqa: UP007
+        verbs,
         prog="tokenformer",
         description=DESCRIPTION,
         args=list(_shielded(words)),

@@ -5,8 +5,9 @@ import os.path
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeGuard
 
 from tokenformer.config.keys import ANY, Key, check_value, key_of
 from tokenformer.config.nearest import nearest_word
@@ -69,8 +70,9 @@ def build_named(section: Any, registry: Registry, where: str = "", name: str = "
     return build(_parameters(section), kind, where, name or f"{registry.kind} '{chosen}'")
 
 
+@dataclass(frozen=True)
 class Checked:
-    """Base of dataclasses that refuse wrong values when Python makes them, as `build` does for those of a YAML.
+    """Base of frozen dataclasses that refuse wrong values when Python makes them, as `build` does for those of a YAML.
 
     A class that checks more of its own overrides `__post_init__` and calls this one first.
     """
@@ -114,7 +116,7 @@ def named_sections(content: Any, section: type, where: str) -> Iterator[tuple[An
             yield from _named_in(value, kind, place, hints[field.name])
             continue
         for option in options_of(hints[field.name]):
-            if dataclasses.is_dataclass(option):
+            if is_section(option):
                 yield from named_sections(value, option, place)
             elif is_list(option) and isinstance(value, list) and dataclasses.is_dataclass(typing.get_args(option)[0]):
                 for index, item in enumerate(value):
@@ -173,7 +175,7 @@ def paths_of(section: type, above: str = "") -> Iterator[tuple[str, Key]]:
         yield path, key
         for option in options_of(hints[field.name]):
             item = typing.get_args(option)[0] if is_list(option) else option
-            if dataclasses.is_dataclass(item):
+            if is_section(item):
                 yield from paths_of(item, f"{path}.0" if is_list(option) else path)
         if key.registry == "model type":
             for kind in REGISTRIES.get(key.registry, {}).values():
@@ -193,7 +195,7 @@ def _unknown_inside(value: Any, annotation: Any, key: Key, where: str, root: typ
     if chosen is not None:
         yield from unknown_keys(_parameters(value), chosen, where)
     for option in options_of(annotation):
-        if dataclasses.is_dataclass(option):
+        if is_section(option):
             yield from unknown_keys(value, option, where, root)
         elif typing.get_origin(option) is dict and dataclasses.is_dataclass(typing.get_args(option)[1]):
             for inner, part in value.items():
@@ -241,7 +243,7 @@ def _converted(value: Any, annotation: Any, where: str, name: str, key: Key) -> 
     if key.registry is not None and annotation is Any:
         is_built = dataclasses.is_dataclass(value)
         return value if is_built else build_named(value, REGISTRIES[key.registry], where, name)
-    if dataclasses.is_dataclass(annotation):
+    if is_section(annotation):
         return value if isinstance(value, annotation) else _build(value, annotation, where, name)
     if origin in (typing.Union, types.UnionType):
         return _converted_union(value, arguments, where, name, key)
@@ -258,6 +260,11 @@ def _converted(value: Any, annotation: Any, where: str, name: str, key: Key) -> 
     if annotation is Path and isinstance(value, str | Path):
         return Path(value)
     return _converted_scalar(value, annotation, where, name) if annotation in (int, float, bool, str) else value
+
+
+def is_section(annotation: Any) -> TypeGuard[type]:
+    """Tells whether an annotation is a dataclass."""
+    return dataclasses.is_dataclass(annotation)
 
 
 def is_list(annotation: Any) -> bool:

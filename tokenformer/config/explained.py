@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from tokenformer.config.building import is_list, options_of
+from tokenformer.config.building import as_section, is_list, is_section, options_of
 from tokenformer.config.keys import REQUIRED, Key, key_of
 from tokenformer.config.registry import Registry
 
@@ -48,9 +48,9 @@ class _Writer:
                 yield name, list(self.lines(name, content[name], hints[name], key_of(fields[name]), indent))
 
     def lines(self, name: str, value: Any, annotation: Any, key: Key, indent: int) -> Iterator[str]:
-        margin, inner = " " * indent, _dataclass_in(annotation)
-        if key.registry in self.registries and self.registries[key.registry].name_in is None:
-            yield from _choices(self.registries[key.registry], indent)
+        margin, inner, registry = " " * indent, _dataclass_in(annotation), self.registries.get(key.registry or "")
+        if registry is not None and registry.name_in is None:
+            yield from _choices(registry, indent)
         if isinstance(value, Mapping) and value and inner is not None:
             yield _commented(f"{margin}{name}:", key)
             for _, lines in self.entries(value, inner, indent + 2):
@@ -60,9 +60,9 @@ class _Writer:
             for item in value:
                 lines = [line for _, part in self.entries(item, inner, indent + 2) for line in part]
                 yield from [f"{margin}- {lines[0].lstrip()}", *lines[1:]]
-        elif isinstance(value, Mapping) and value and key.registry in self.registries:
+        elif isinstance(value, Mapping) and value and registry is not None:
             yield _commented(f"{margin}{name}:", key)
-            yield from self._named(value, self.registries[key.registry], indent + 2)
+            yield from self._named(value, registry, indent + 2)
         else:
             yield _commented(f"{margin}{name}: {_flow(value)}", key)
 
@@ -116,7 +116,7 @@ def _flow(value: Any) -> str:
     if value is REQUIRED:
         return "..."
     if dataclasses.is_dataclass(value):
-        value = {"name": value.name, **dataclasses.asdict(value)}
+        value = as_section(value)
     text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, allow_unicode=True, width=10**9)
     return text.removesuffix("\n").removesuffix("\n...")
 
@@ -131,7 +131,7 @@ def _dataclass_in(annotation: Any) -> type | None:
     """The dataclass that an annotation holds, in a list or not; None where it holds a plain value too."""
     found = [typing.get_args(option)[0] if is_list(option) else option for option in options_of(annotation)]
     found = [option for option in found if option is not type(None)]
-    return found[0] if len(found) == 1 and dataclasses.is_dataclass(found[0]) else None
+    return found[0] if len(found) == 1 and is_section(found[0]) else None
 
 
 def first_sentence(documented: type) -> str:

@@ -100,9 +100,9 @@ def check_value(value: Any, key: Key, where: str) -> None:
 def _check_single(value: Any, key: Key, shown: Any, where: str) -> None:
     if value is None:
         return
-    has_choices = key.choices is not None and (isinstance(value, str) or not key.bounds)
-    if has_choices and not any(value == choice and type(value) is type(choice) for choice in key.choices):
-        choose = f"choose one of {', '.join(map(str, key.choices))}" if not key.remedy else key.remedy
+    choices = key.choices if isinstance(value, str) or not key.bounds else None
+    if choices is not None and not any(value == choice and type(value) is type(choice) for choice in choices):
+        choose = f"choose one of {', '.join(map(str, choices))}" if not key.remedy else key.remedy
         choose += f", or a number: {key.bounds}" if key.bounds else ""
         raise UserError(f"{where} is {shown!r}; {choose}")
     if isinstance(value, int | float) and not isinstance(value, bool):

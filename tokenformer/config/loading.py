@@ -130,13 +130,14 @@ def laid_over(base: dict, changes: dict) -> dict:
     merged = dict(base)
     for key, value in changes.items():
         below = base.get(key)
-        merged[key] = laid_over(below, value) if _merges(below, value) else value
+        merged[key] = laid_over(below, value) if isinstance(below, dict) and _merges(value) else value
     return merged
 
 
-def _merges(below: Any, value: Any) -> bool:
-    are_sections = isinstance(below, dict) and isinstance(value, dict)
-    return are_sections and not any(key == "name" or re.fullmatch(r"is_\w+_config", str(key)) for key in value)
+def _merges(value: Any) -> bool:
+    return isinstance(value, dict) and not any(
+        key == "name" or re.fullmatch(r"is_\w+_config", str(key)) for key in value
+    )
 
 
 def load_config(

@@ -3,13 +3,23 @@
 import importlib
 from collections import UserDict
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from tokenformer.config.nearest import nearest_word
 from tokenformer.config.plugins import load_installed_plugins
 from tokenformer.errors import UserError
 
 Entry = TypeVar("Entry")
+
+
+class Named(Protocol):
+    """Carries its own name: an object, or a class with the attribute."""
+
+    @property
+    def name(self) -> str: ...
+
+
+NamedEntry = TypeVar("NamedEntry", bound=Named)
 
 REGISTRIES: dict[str, "Registry"] = {}
 """Kind -> registry, of every room that has been imported."""
@@ -39,7 +49,7 @@ class Registry(UserDict, Generic[Entry]):
         self.kind, self.name_in = kind, name_in
         REGISTRIES[kind] = self
 
-    def enter(self, *entries: Entry) -> None:
+    def enter(self: "Registry[NamedEntry]", *entries: NamedEntry) -> None:
         """Enters what carries its own `name`.
 
         Raises:

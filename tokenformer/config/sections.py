@@ -6,6 +6,7 @@ configs/tokenformer.yaml and the tables of docs/configuration.md from them.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Union  # noqa: UP035 (Python 3.11's get_type_hints and dacite agree on these)
@@ -377,12 +378,23 @@ class RunConfig:
         return self.global_batch_size * self.tokens.sequence_length
 
     @property
+    def steps(self) -> int:
+        """Steps of the run.
+
+        Raises:
+            ValueError: a budget in words decides them, and no `PreparedRun` has filled them in.
+        """
+        if self.tokens.train_steps is None:
+            raise ValueError("tokens.train_steps is null until a PreparedRun has read the corpus")
+        return self.tokens.train_steps
+
+    @property
     def model_type(self) -> str:
         """As `marked_model_type` of `model.model_config`."""
         return marked_model_type(self.model.model_config)
 
 
-def marked_model_type(model_config: Dict[str, Any]) -> str:
+def marked_model_type(model_config: Mapping[str, Any]) -> str:
     """ "tokenformer" for a `model_config` block that says `is_tokenformer_config: true`, and so on."""
     marks = [key for key, value in model_config.items() if key.startswith("is_") and value is True]
     names = [mark.removeprefix("is_").removesuffix("_config") for mark in marks if mark.endswith("_config")]

@@ -67,7 +67,7 @@ def write_export(facts: TrainingFacts, folder: Path, name: str, tokenizer: Path,
     tensors = form.exported(config, stored.weight)
     save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
     for module in form.code:
-        shutil.copyfile(files("tokenformer.hf") / f"{module}.py", folder / f"{module}.py")
+        shutil.copyfile(str(files("tokenformer.hf") / f"{module}.py"), folder / f"{module}.py")
     record = {"model_config": stored.model_settings, "growth": asdict(stored.growth) if stored.growth else None}
     _write_json(folder / RECORD, record)
     write_atomically(folder / "README.md", model_card(facts, name, model_type))

@@ -66,9 +66,8 @@ def _content(token: "str | dict") -> str:
 
 
 def _ids(folder: Path, tokens: dict[str, str]) -> SpecialTokens:
-    loaded = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
-    ids = {f"{key}_id": loaded.token_to_id(token) for key, token in tokens.items()}
-    missing = [tokens[key.removesuffix("_id")] for key, number in ids.items() if number is None]
+    vocabulary = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab(with_added_tokens=True)
+    missing = [token for token in tokens.values() if token not in vocabulary]
     if missing:
         raise UserError(f"{folder.name}: {CONFIG} names the tokens {', '.join(missing)}, which tokenizer.json lacks")
-    return SpecialTokens(**ids)
+    return SpecialTokens(**{f"{key}_id": vocabulary[token] for key, token in tokens.items()})

@@ -22,6 +22,7 @@ class Format(Protocol):
 
     def config(self, model_config: Any) -> dict[str, Any]:
         """config.json, but for the special tokens and the dtype."""
+        ...
 
     def model_block(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """The `model_config` block that a config.json stands for.
@@ -29,9 +30,11 @@ class Format(Protocol):
         Raises:
             UserError: it asks for something that Nanotron's model cannot do.
         """
+        ...
 
     def exported(self, model_config: Any, weight: Weights) -> dict[str, torch.Tensor]:
         """Tensors by transformers' names, from a function that gives ours; tied ones once."""
+        ...
 
     def imported(self, model_config: Any, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Our parameters by name, tied ones once; the inverse of `exported`.
@@ -39,9 +42,11 @@ class Format(Protocol):
         Raises:
             KeyError: a tensor is missing.
         """
+        ...
 
     def load(self, folder: str) -> torch.nn.Module:
         """The exported model in fp32, for causal language modelling."""
+        ...
 
 
 FORMATS: dict[str, Format] = {"tokenformer": TokenformerFormat(), "llama": LlamaFormat()}

@@ -67,7 +67,7 @@ def _plain_names(config: Any) -> dict[str, str]:
 class LlamaFormat:
     """See `formats.Format`."""
 
-    code = ()
+    code: tuple[str, ...] = ()
 
     def config(self, model_config: Any) -> dict[str, Any]:
         return {

@@ -75,7 +75,7 @@ def _block(config: TokenformerConfig, block: str) -> list[str]:
 class TokenformerFormat:
     """See `formats.Format`."""
 
-    code = (CONFIGURATION, LAYERS, MODELING)
+    code: tuple[str, ...] = (CONFIGURATION, LAYERS, MODELING)
 
     def config(self, model_config: TokenformerConfig) -> dict[str, Any]:
         fields = dataclasses.asdict(model_config)

@@ -47,9 +47,10 @@ class ContextSchedule:
         points = [until for _, until in phases]
         if points[-1] not in (None, 1):
             raise UserError("context_length: the last phase holds until the end of the run; give it no until")
-        if any(until is None or not 0 < until < 1 for until in points[:-1]):
+        inner = [until for until in points[:-1] if until is not None and 0 < until < 1]
+        if len(inner) < len(points) - 1:
             raise UserError("context_length: every phase but the last needs until, a fraction between 0 and 1")
-        ends = [0, *(round(until * steps) for until in points[:-1]), steps]
+        ends = [0, *(round(until * steps) for until in inner), steps]
         if any(end <= start for start, end in zip(ends, ends[1:], strict=False)):
             raise UserError(
                 f"context_length: the phases end at steps {', '.join(map(str, ends[1:]))}, and each has to end later "

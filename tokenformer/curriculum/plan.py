@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -63,6 +63,12 @@ class SamplePlan:
         centred = (self.document_complexity - centre) * self.document_tokens
         boundaries = np.arange(self.samples + 1) * self.sequence_length
         return centre + np.diff(self._before(centred, boundaries)) / self.sequence_length
+
+    @overload
+    def words_before(self, sample_index: int) -> float: ...
+
+    @overload
+    def words_before(self, sample_index: np.ndarray) -> np.ndarray: ...
 
     def words_before(self, sample_index: int | np.ndarray) -> float | np.ndarray:
         """Whitespace words read before this sample, repeats counted; a document's words are spread over its tokens.
@@ -127,7 +133,7 @@ def build_plan(
     ordering: str,
     total_tokens: int | None = None,
     total_words: int | None = None,
-    tokens_per_step: int | None = None,
+    tokens_per_step: int = 1,
     maximum_epochs: int | None = None,
     parameters: Mapping[str, Any] | None = None,
     selections: Sequence[Mapping[str, Any]] = (),
@@ -148,7 +154,7 @@ def build_plan(
         parameters: the user's settings for the ordering.
         total_tokens: tokens that the run trains on, rounded down to whole samples; None where `total_words` decides.
         total_words: words that the run may read, rounded down to whole steps.
-        tokens_per_step: tokens of a step; needed with `total_words`.
+        tokens_per_step: tokens of a step; with `total_words` the run has whole steps.
         maximum_epochs: how often any document may be read at most; None is as often as it takes.
         selections: name and parameters of each of `SELECTIONS` that is applied, in order.
         mixture: shares of the sources, see `Mixture`; it takes the place of `source_weights`.
@@ -170,8 +176,8 @@ def build_plan(
             f"a run of {total_tokens} tokens has no sample of {sequence_length} tokens; train for more tokens or "
             "choose a shorter sequence length"
         )
-    if (total_tokens is None) == (total_words is None):
-        raise ValueError("either total_tokens or total_words is needed")
+    if total_tokens is not None and total_words is not None:
+        raise ValueError("total_tokens and total_words are given; one of the two is needed")
     weight = _document_weights(documents.size, document_source, source_weights)
     weight = selected(documents, weight, selections, seed)
     shares = None if mixture is None else Mixture.of(mixture, documents.source_names)
@@ -188,7 +194,7 @@ def build_plan(
     if keep_neighbours is not None:
         order = with_neighbours_kept(order, documents.tokens, documents.complexity, documents.source, keep_neighbours)
     if total_tokens is None:
-        total_tokens = _whole_steps(tokens_read, tokens_per_step, total_words)
+        total_tokens = _whole_steps(tokens_read, tokens_per_step, budget)
     return SamplePlan(
         order=order,
         document_tokens=documents.tokens,
@@ -221,20 +227,22 @@ def _budget(
     maximum_epochs: int | None,
 ) -> Budget:
     """The amount that the run reads; refuses more than there can be."""
-    if total_tokens is None:
+    if total_words is not None:
         check_word_budget(documents, weight, total_words, maximum_epochs)
         _check_epochs(total_words, float(weight @ documents.words), "words")
         return Budget(total_words, "words")
+    if total_tokens is None:
+        raise ValueError("either total_tokens or total_words is needed")
     _check_epochs(total_tokens, float(weight @ documents.tokens), "tokens")
     # One more token than is trained on: the target of the last one.
     return Budget(total_tokens // sequence_length * sequence_length + 1)
 
 
-def _whole_steps(tokens_read: int, tokens_per_step: int, total_words: int) -> int:
+def _whole_steps(tokens_read: int, tokens_per_step: int, budget: Budget) -> int:
     """Tokens that are trained on, of a stream that a budget in words was chosen for."""
     total_tokens = (tokens_read - 1) // tokens_per_step * tokens_per_step  # the last token is a target alone
     if total_tokens < 1:
-        raise UserError(f"budget: {total_words:,} words are less than a step of {tokens_per_step:,} tokens")
+        raise UserError(f"budget: {budget.size:,} words are less than a step of {tokens_per_step:,} tokens")
     return total_tokens
 
 

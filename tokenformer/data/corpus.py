@@ -31,8 +31,8 @@ _PREPARE = "tokenformer prepare INPUT ... --output"
 
 
 @dataclass(frozen=True)
-class DocumentTable:
-    """One split: a row a document. All arrays have the length of the split in documents."""
+class DocumentColumns:
+    """What is known of each document of a split. All arrays have the length of the split in documents."""
 
     tokens: np.ndarray
     """Tokens, end-of-document token included: int64."""
@@ -44,8 +44,6 @@ class DocumentTable:
     """Index into `PreparedCorpus.sources`: int32."""
     complexity: np.ndarray
     """By the corpus's measure; harder is higher: float64."""
-    shards: TokenShards | None = None
-    """The documents' tokens; None only while a corpus is being written."""
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -53,6 +51,14 @@ class DocumentTable:
     def columns(self) -> dict[str, np.ndarray]:
         """The arrays by name, in the order of the file."""
         return {name: getattr(self, name) for name in _COLUMNS}
+
+
+@dataclass(frozen=True)
+class DocumentTable(DocumentColumns):
+    """One split of a prepared corpus: a row a document."""
+
+    shards: TokenShards
+    """The documents' tokens."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +127,7 @@ def write_manifest(folder: Path, content: dict) -> None:
     write_atomically(folder / MANIFEST_FILE, json.dumps(manifest, ensure_ascii=False, indent=2) + "\n")
 
 
-def write_table(folder: Path, table: DocumentTable) -> None:
+def write_table(folder: Path, table: DocumentColumns) -> None:
     """Write documents.parquet of a split into its folder."""
     import pyarrow
     from pyarrow import parquet

@@ -6,7 +6,7 @@ import numpy as np
 
 import tokenformer
 from tokenformer.console import WIDEST, table
-from tokenformer.data.corpus import DocumentTable
+from tokenformer.data.corpus import DocumentColumns
 from tokenformer.data.encoding import EncodedSplit
 from tokenformer.data.reading_report import ReadingReport
 
@@ -71,7 +71,7 @@ def _warnings(encoded: Mapping[str, EncodedSplit], sources: list[str], repeated:
     return warnings
 
 
-def _counts(table: DocumentTable, rows: np.ndarray) -> dict:
+def _counts(table: DocumentColumns, rows: np.ndarray) -> dict:
     """Sums and quantiles over the documents that the mask `rows` chooses."""
     words, tokens = int(table.words[rows].sum()), int(table.tokens[rows].sum())
     chosen = table.complexity[rows]

@@ -12,7 +12,7 @@ import shutil
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
@@ -110,11 +110,11 @@ class CorpusScoring:
         """Removes the finished chunks."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _at_once(self, chunks: Iterable[list[str]]) -> Iterator[tuple[np.ndarray, int]]:
+    def _at_once(self, chunks: Iterable[list[str]]) -> Generator[tuple[np.ndarray, int], None, None]:
         for texts in chunks:
             yield self.function(texts), _characters(texts)
 
-    def _kept(self, chunks: Iterable[list[str]]) -> Iterator[tuple[np.ndarray, int]]:
+    def _kept(self, chunks: Iterable[list[str]]) -> Generator[tuple[np.ndarray, int], None, None]:
         """Scores and characters of each chunk, in order."""
         self.folder.mkdir(parents=True, exist_ok=True)
         function = pickle.dumps(self.function)
@@ -129,7 +129,7 @@ class CorpusScoring:
 
     def _in_processes(
         self, chunks: Iterable[list[str]], function: bytes, salt: bytes
-    ) -> Iterator[tuple[np.ndarray, int]]:
+    ) -> Generator[tuple[np.ndarray, int], None, None]:
         waiting: deque[tuple[Path, Future | np.ndarray, int]] = deque()
         # A fork would copy locks that another thread (of Arrow, of torch) may hold.
         executor = ProcessPoolExecutor(self.processes, multiprocessing.get_context("spawn"), _begin, (function,))
@@ -191,7 +191,9 @@ def _begin(function: bytes) -> None:
 
 def _end_with_parent() -> None:
     """A killed parent tells nobody, and its children would wait for texts for ever."""
-    multiprocessing.parent_process().join()
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
     os._exit(1)
 
 

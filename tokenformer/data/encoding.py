@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tokenformer.batches import batches
-from tokenformer.data.corpus import SHARD_NAME, TOKENIZER_FOLDER, DocumentTable, write_table
+from tokenformer.data.corpus import SHARD_NAME, TOKENIZER_FOLDER, DocumentColumns, write_table
 from tokenformer.data.token_shards import ShardWriter, TokenShards
 from tokenformer.data.tokenizer import Tokenizer
 
@@ -18,7 +18,7 @@ _CHARACTERS_PER_BATCH = 1_000_000
 class EncodedSplit:
     """The shards and the table that were written for a split."""
 
-    table: DocumentTable
+    table: DocumentColumns
     encoded_tokens: int
     """Tokens that the tokenizer gave, end-of-document tokens not among them."""
     digests: dict[str, str]
@@ -62,7 +62,7 @@ def encode_split(
             f"{folder}: {encoded_tokens} tokens of {len(texts)} documents were encoded, but the shards hold "
             f"{shards.total} tokens of {len(shards)} documents"
         )
-    table = DocumentTable(
+    table = DocumentColumns(
         tokens=shards.lengths,
         words=words,
         bytes=sizes,

@@ -81,8 +81,9 @@ def check_kinds(language: str, measure: str | None, sources: Sequence[str]) -> N
     measures = by_source(measure, "measure", sources)
     for source, name in by_source(language, "language", sources).items():
         code = known_language(name or AUTOMATIC)
-        if measures[source] is not None:
-            found = find_measure(measures[source])
+        wanted = measures[source]
+        if wanted is not None:
+            found = find_measure(wanted)
             if code != AUTOMATIC:
                 found.check_language(code)
 

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import get_args
 
@@ -74,9 +74,10 @@ def prepare_corpus(options: PrepareOptions) -> dict:
 
     Raises UserError for options that do not hold, inputs that cannot be read, and an output that exists.
     """
-    if options.processes is None:
-        options = replace(options, processes=1 if options.measure_parameters else available_processes())
-    _check_options(options)
+    processes = options.processes
+    if processes is None:
+        processes = 1 if options.measure_parameters else available_processes()
+    _check_options(options, processes)
     with folder_built_beside(options.output) as folder, progress_steps() as step:
         reading = _read(options, step)
         kinds = _find_kinds(options, reading, step)
@@ -86,7 +87,7 @@ def prepare_corpus(options: PrepareOptions) -> dict:
             [found.kind for found in kinds.values()],
             options.measure_parameters,
             _score_folder(options),
-            options.processes,
+            processes,
             step,
         )
         tokenizer = _get_tokenizer(options, reading.splits["train"].texts, folder / TOKENIZER_FOLDER, step)
@@ -110,7 +111,7 @@ def _score_folder(options: PrepareOptions) -> Path:
     return options.output.with_name(f"{options.output.name}.scores")
 
 
-def _check_options(options: PrepareOptions) -> None:
+def _check_options(options: PrepareOptions, processes: int) -> None:
     """Refuse before any work is done what would fail after it."""
     if not options.inputs:
         raise UserError("there is nothing to prepare: give at least one file or folder of text")
@@ -118,7 +119,7 @@ def _check_options(options: PrepareOptions) -> None:
         raise UserError(f"unit '{options.unit}' is not known: choose one of {', '.join(get_args(Unit))}")
     if options.passage_words < 1:
         raise UserError(f"passage_words is {options.passage_words}: set it to 1 or more")
-    check_processes(options.processes)
+    check_processes(processes)
     if not options.validation_inputs and not 0 < options.validation_share < 1:
         raise UserError(
             f"validation_share is {options.validation_share}: set it between 0 and 1, or give held-out inputs"

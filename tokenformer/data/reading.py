@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO, Literal, get_args
+from typing import Literal, get_args
 
 from tokenformer.data.passages import WORDS, passages
 from tokenformer.data.reading_report import ReadingReport
@@ -26,6 +26,9 @@ REPLACEMENT = "\ufffd"
 
 CountRepair = Callable[[str, int], None]
 """Called with a key of `reading_report.REPAIRED` and how often the repair was made."""
+
+ByteStream = gzip.GzipFile | io.BufferedReader
+"""The bytes of a file, decompressed."""
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -85,7 +88,7 @@ def _read_file(
 
 
 @contextmanager
-def _opened(file: SourceFile) -> Iterator[BinaryIO]:
+def _opened(file: SourceFile) -> Iterator[ByteStream]:
     """The (decompressed) bytes of a file; what goes wrong while they are read becomes a UserError."""
     try:
         with gzip.open(file.path, "rb") if file.compressed else file.path.open("rb") as stream:
@@ -96,7 +99,7 @@ def _opened(file: SourceFile) -> Iterator[BinaryIO]:
         raise UserError(f"{file.path} may not be read: change its permissions") from error
 
 
-def _lines(stream: BinaryIO, file: SourceFile, report: ReadingReport) -> Iterator[str]:
+def _lines(stream: ByteStream, file: SourceFile, report: ReadingReport) -> Iterator[str]:
     """Repaired lines without their ends."""
     count = _counter(file, report)
     for raw in _raw_lines(stream, file, report):
@@ -104,7 +107,7 @@ def _lines(stream: BinaryIO, file: SourceFile, report: ReadingReport) -> Iterato
         yield from text.removesuffix("\n").split("\n")
 
 
-def _raw_lines(stream: BinaryIO, file: SourceFile, report: ReadingReport) -> Iterator[bytes]:
+def _raw_lines(stream: ByteStream, file: SourceFile, report: ReadingReport) -> Iterator[bytes]:
     """Lines as bytes, LF included, the byte-order mark gone."""
     first = next(stream, b"")
     _refuse_utf16(first, file)
@@ -112,7 +115,7 @@ def _raw_lines(stream: BinaryIO, file: SourceFile, report: ReadingReport) -> Ite
     yield from stream
 
 
-def _paragraphs(stream: BinaryIO, file: SourceFile, report: ReadingReport) -> Iterator[str]:
+def _paragraphs(stream: ByteStream, file: SourceFile, report: ReadingReport) -> Iterator[str]:
     paragraph: list[str] = []
     for line in _lines(stream, file, report):
         if line and not line.isspace():
@@ -124,7 +127,7 @@ def _paragraphs(stream: BinaryIO, file: SourceFile, report: ReadingReport) -> It
         yield "\n".join(paragraph)
 
 
-def _whole_file(stream: BinaryIO, file: SourceFile, report: ReadingReport) -> Iterator[str]:
+def _whole_file(stream: ByteStream, file: SourceFile, report: ReadingReport) -> Iterator[str]:
     count = _counter(file, report)
     raw = stream.read()
     _refuse_utf16(raw, file)
@@ -136,7 +139,7 @@ def _refuse_utf16(start: bytes, file: SourceFile) -> None:
         raise UserError(f"{file.path} is UTF-16 text: convert it to UTF-8, for example with iconv -f UTF-16 -t UTF-8")
 
 
-def _json_rows(stream: BinaryIO, file: SourceFile, text_field: str, report: ReadingReport) -> Iterator[str]:
+def _json_rows(stream: ByteStream, file: SourceFile, text_field: str, report: ReadingReport) -> Iterator[str]:
     count = _counter(file, report)
     for number, raw in enumerate(_raw_lines(stream, file, report), start=1):
         line = remove_nul(decode_utf8(raw, count), count)
@@ -154,7 +157,7 @@ def _json_rows(stream: BinaryIO, file: SourceFile, text_field: str, report: Read
             report.count("missing_text", file.source, example=f"{file.path}:{number}")
 
 
-def _parquet_rows(stream: BinaryIO, file: SourceFile, text_field: str, report: ReadingReport) -> Iterator[str]:
+def _parquet_rows(stream: ByteStream, file: SourceFile, text_field: str, report: ReadingReport) -> Iterator[str]:
     import pyarrow
     from pyarrow import parquet
 
@@ -259,11 +262,11 @@ def _counter(file: SourceFile, report: ReadingReport) -> CountRepair:
 def _unit_reader(unit: Unit, passage_words: int) -> "PlainTextReader":
     """The function that makes documents of a file of plain text."""
 
-    def read_passages(stream: BinaryIO, file: SourceFile, report: ReadingReport) -> Iterator[str]:
+    def read_passages(stream: ByteStream, file: SourceFile, report: ReadingReport) -> Iterator[str]:
         return passages(_lines(stream, file, report), passage_words)
 
     return {"passage": read_passages, "line": _lines, "paragraph": _paragraphs, "file": _whole_file}[unit]
 
 
-PlainTextReader = Callable[[BinaryIO, SourceFile, ReadingReport], Iterator[str]]
+PlainTextReader = Callable[[ByteStream, SourceFile, ReadingReport], Iterator[str]]
 _ROW_READERS = {".jsonl": _json_rows, ".parquet": _parquet_rows}

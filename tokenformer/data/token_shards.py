@@ -55,8 +55,8 @@ class ShardWriter:
         self._tokenizer_name = tokenizer_name
         self._tokens_per_shard = tokens_per_shard
         self._type = _token_type(token_size(vocabulary_size))
-        self._file = None
-        self._digest = None
+        self._open = None
+        """The file and the digest of the shard that is being written."""
 
     def __enter__(self) -> "ShardWriter":
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -70,33 +70,33 @@ class ShardWriter:
         document = np.asarray([*tokens, self._end_of_document_id], dtype=np.int64)
         if document.min() < 0 or document.max() > np.iinfo(self._type).max:
             raise OverflowError(f"a token id does not fit into {self._type.itemsize} bytes")
-        if self._file is not None and len(self._file) + len(document) > self._tokens_per_shard:
+        if self._open is not None and len(self._open[0]) + len(document) > self._tokens_per_shard:
             self._finish_shard()
-        if self._file is None:
-            self._start_shard()
+        file, digest = self._open = self._open or self._started_shard()
         raw = document.astype(self._type).tobytes()
-        self._file.write_bytes(raw)
-        self._digest.update(raw)
+        file.write_bytes(raw)
+        digest.update(raw)
         self.documents += 1
         self.tokens += len(document)
 
-    def _start_shard(self) -> None:
+    def _started_shard(self):
         from datatrove.pipeline.tokens.tokenizer import TokenizedFile
 
-        self._file = TokenizedFile(
+        file = TokenizedFile(
             str(self._folder),
             f"{self._name}_{len(self.digests):05d}.ds",
             tokenizer_name_or_path=self._tokenizer_name,
             save_final_metadata=True,
             token_size=self._type.itemsize,
         )
-        self._digest = hashlib.sha256()
+        return file, hashlib.sha256()
 
     def _finish_shard(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self.digests[self._file.filename] = self._digest.hexdigest()
-            self._file = None
+        if self._open is not None:
+            file, digest = self._open
+            file.close()
+            self.digests[file.filename] = digest.hexdigest()
+            self._open = None
 
 
 class TokenShards:

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
@@ -58,7 +59,7 @@ class Tokenizer:
     @property
     def end_of_document_token(self) -> str:
         """The end-of-document token as it is written in the vocabulary."""
-        return self._tokenizer.id_to_token(self.end_of_document_id)
+        return self._tokenizer.id_to_token(self.end_of_document_id)  # pyright: ignore[reportReturnType] (it has one)
 
     def encode_batch(self, texts: list[str]) -> list[list[int]]:
         """Token ids of each text."""
@@ -166,7 +167,7 @@ def _find_end_of_document(file: Path, vocabulary: dict[str, int]) -> int:
     )
 
 
-def _entries(folder: Path, names: tuple[str, ...], key: str) -> Iterator[tuple[Path, object]]:
+def _entries(folder: Path, names: tuple[str, ...], key: str) -> Iterator[tuple[Path, Any]]:
     """The values of `key`, where it is present and set, in the JSON files `names` of `folder`."""
     for name in names:
         path = folder / name

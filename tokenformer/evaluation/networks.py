@@ -27,9 +27,11 @@ class TokenNetwork(Protocol):
     def answers(self, batch: Batch, greedy: bool) -> tuple[np.ndarray, np.ndarray | None]:
         """For each asked token its log-probability, float64 [asked], and, where `greedy` is true, whether it is the
         most probable one (the first of equals), bool [asked]."""
+        ...
 
     def next_token(self, tokens: list[int]) -> int:
         """The most probable token after some."""
+        ...
 
 
 def answers_of(

@@ -69,8 +69,8 @@ def score_of(items: Sequence[Item], log_probabilities: Sequence[Sequence[float]]
 
 def mean_score(scores: Sequence[Score]) -> Score:
     """The unweighted mean of independent scores."""
-    errors = [score.stderr for score in scores]
-    known = None not in errors
+    errors = [score.stderr for score in scores if score.stderr is not None]
+    known = len(errors) == len(scores)
     return Score(
         n=sum(score.n for score in scores),
         accuracy=math.fsum(score.accuracy for score in scores) / len(scores),

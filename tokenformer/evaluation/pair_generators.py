@@ -26,7 +26,7 @@ def minimal_pairs(
     Raises:
         UserError: another name or parameter, or fewer pairs.
     """
-    name = language or subtask
+    name = language or subtask or ""
     return [pair.as_dict() for pair in pairs_of(name, n, seed, **(of_language or {}).get(name, {}))]
 
 

@@ -51,7 +51,7 @@ def load_task(task: Task, folder: Path | None, fast: bool) -> LoadedTask:
     items, origins = {}, {}
     for part in task.parts:
         records, origin = _records(task.data, part, task, folder)
-        if kept is not None:
+        if task.keep is not None and kept is not None:
             wanted = set(kept.get(part, ()))
             records = [record for record in records if record.get(task.keep.field) in wanted]
         found = [_item(record, task, f"{origin}, record {number}") for number, record in enumerate(records)]
@@ -133,6 +133,8 @@ def _item(record: Mapping[str, Any], task: Task, where: str) -> Item:
         stratum = "" if task.stratum is None else str(record[task.stratum])
         if task.pairs is not None:
             return Item("", (record[task.pairs.bad], record[task.pairs.good]), stratum)
+        if task.options is None:
+            raise UserError(f"{task.task} says neither pairs nor options; give one of the two")
         options = list(record[task.options.options])
         right = options.pop(task.options.right)
         return Item(record[task.options.context], (*options, right), stratum)

@@ -128,14 +128,14 @@ def _contrasts(runs: RunList, records: Mapping[str, list[Record]]) -> list[Contr
     content = runs.grid.content
     found = [_contrast(runs, contrast, records) for contrast in content.contrasts]
     confirmatory = [index for index, each in enumerate(found) if each.contrast.confirmatory]
-    tested = [index for index in confirmatory if found[index].difference is not None]
-    if any(found[index].difference.p is None for index in tested):
+    p_values = [found[index].corrected_p for index in confirmatory]
+    if any(found[index].difference and p is None for index, p in zip(confirmatory, p_values, strict=True)):
         return found
     # Contrasts that are still missing count, at the p value that helps the others least.
-    p_values = [found[index].difference.p if index in tested else 1.0 for index in confirmatory]
-    for index, corrected in zip(confirmatory, holm(p_values), strict=True):
-        if index in tested:
-            found[index] = _with_p(found[index], corrected)
+    corrected = holm([1.0 if p is None else p for p in p_values])
+    for index, p in zip(confirmatory, corrected, strict=True):
+        if found[index].difference is not None:
+            found[index] = _with_p(found[index], p)
     return found
 
 
@@ -154,7 +154,8 @@ def _contrast(runs: RunList, contrast: Contrast, records: Mapping[str, list[Reco
         return ContrastFound(contrast, missing)
     content = runs.grid.content
     pair = [[record for record in records[arm] if record["seed"] in seeds] for arm in done]
-    difference = paired(*map(outcomes, pair), confidence=1 - content.significance)
+    first, second = pair
+    difference = paired(outcomes(first), outcomes(second), confidence=1 - content.significance)
     return ContrastFound(
         contrast,
         difference=difference,
@@ -163,7 +164,7 @@ def _contrast(runs: RunList, contrast: Contrast, records: Mapping[str, list[Reco
         detectable=None
         if difference.deviation is None
         else detectable_effect(difference.n, difference.deviation, content.significance),
-        documents=bootstrap_interval(*(_document_losses(side, content) for side in pair)),
+        documents=bootstrap_interval(_document_losses(first, content), _document_losses(second, content)),
     )
 
 
@@ -223,9 +224,12 @@ def _benchmarks(contrasts: list[ContrastFound], records: Mapping[str, list[Recor
             for arm in (each.contrast.first, each.contrast.second)
         ]
         for task in pair[0][0]["benchmarks"]:
-            scores = [{record["seed"]: record["benchmarks"][task]["accuracy"] for record in side} for side in pair]
-            items = [np.stack([items_of(record, task) for record in side]) for side in pair]
-            found.append(BenchmarkFound(each.contrast.name, task, paired(*scores), benchmark_interval(*items)))
+            first, second = (
+                {record["seed"]: record["benchmarks"][task]["accuracy"] for record in side} for side in pair
+            )
+            items, others = (np.stack([items_of(record, task) for record in side]) for side in pair)
+            interval = benchmark_interval(items, others)
+            found.append(BenchmarkFound(each.contrast.name, task, paired(first, second), interval))
     return found
 
 

@@ -88,10 +88,10 @@ class Law:
 
 def _loss(course: Course, floor, size_factor, size_exponent, tokens_factor, tokens_exponent, worth) -> np.ndarray:
     seen = np.zeros_like(floor)
-    previous = None
-    for parameters, tokens in zip(course.parameters, course.tokens, strict=True):
+    previous = np.zeros_like(floor)
+    for stage, (parameters, tokens) in enumerate(zip(course.parameters, course.tokens, strict=True)):
         of_size = size_factor * parameters**-size_exponent
-        if previous is not None:
+        if stage:
             # Where the larger model has the loss that the smaller one got to, or would if it read no more.
             left = np.maximum(previous - floor - of_size, 1e-9)
             seen = worth * np.minimum((tokens_factor / left) ** (1 / tokens_exponent), seen)

@@ -47,7 +47,7 @@ def proposed(run: Any, records: list[Record], flops: float | None = None, hours:
     if (flops is None) == (hours is None):
         raise UserError("how much may it cost? Give --flops or --hours, one of the two")
     if flops is None:
-        flops = hours * 3600 * float(np.median([record["flops"] / record["seconds"] for record in records]))
+        flops = (hours or 0) * 3600 * float(np.median([record["flops"] / record["seconds"] for record in records]))
     law = fitted(records)
     best: dict[str, Proposal] = {}
     for proposal in _candidates(run, flops):

@@ -10,6 +10,7 @@ import numpy as np
 
 from tokenformer.config.loading import load_config
 from tokenformer.data.corpus import PreparedCorpus
+from tokenformer.errors import UserError
 from tokenformer.evaluation.networks import log_probabilities
 from tokenformer.evaluation.outcomes import Scoring, TaskScore, points
 from tokenformer.evaluation.runners.opened_model import opened_model
@@ -31,6 +32,8 @@ def measured_outcomes(run_folder: Path, tasks: Sequence[str], data: str | None, 
     """
     config = load_config(run_folder / "config.yaml")
     checkpoint = latest_checkpoint(config.checkpoints_folder)
+    if checkpoint is None:
+        raise UserError(f"{config.checkpoints_folder} holds no checkpoint, so nothing can be measured: train the run")
     corpus = PreparedCorpus.open(config.corpus_folder)
     return {
         "corpus": corpus.fingerprint,

@@ -117,7 +117,7 @@ def outcome_of(line: Record, outcome: str, sources: Sequence[str] | None = None)
     """
     if outcome == "loss":
         return line["val/loss"]
-    by_source = {source: loss for source, (loss, _) in HeldOut.from_line(line).by_level.items()}
+    by_source = _losses_by_source(line)
     chosen = by_source if sources is None else sources
     unknown = [source for source in chosen if source not in by_source]
     if unknown:
@@ -133,8 +133,14 @@ def _validation(line: Record) -> Record:
         "seconds": line.get("elapsed_seconds"),
         "loss": round(line["val/loss"], 6),
         "bits_per_byte": round(line["val/bits_per_byte"], 6),
-        "by_source": {level: round(loss, 6) for level, (loss, _) in HeldOut.from_line(line).by_level.items()},
+        "by_source": {source: round(loss, 6) for source, loss in _losses_by_source(line).items()},
     }
+
+
+def _losses_by_source(line: Record) -> dict[str, float]:
+    """Held-out losses in nats a token."""
+    by_level = HeldOut.from_line(line).by_level
+    return {level: loss for level, (loss, _) in by_level.items() if loss is not None}
 
 
 def _thinned(steps: Iterable[Record]) -> list[list[float]]:

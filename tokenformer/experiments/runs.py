@@ -129,7 +129,8 @@ class RunList:
     def chosen_value(self, arm: str) -> Any:
         """The tuned value of an arm; None while a trial is missing or where nothing is tuned."""
         trials = self.trials_of(self.grid.content.arms[arm].tuned_as or arm)
-        if not trials or any(record is None for records in trials.values() for record in records):
+        done = {value: [record for record in records if record is not None] for value, records in trials.items()}
+        if not trials or any(len(done[value]) < len(trials[value]) for value in trials):
             return None
-        means = {value: fmean(record["outcome"] for record in records) for value, records in trials.items()}
-        return min(means, key=means.get)
+        means = {value: fmean(record["outcome"] for record in records) for value, records in done.items()}
+        return min(means, key=means.__getitem__)

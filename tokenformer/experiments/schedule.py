@@ -105,8 +105,9 @@ class _Progress:
 
     def done(self, run: GridRun) -> None:
         record = self.runs.record(run)
+        outcome = "no record" if record is None else f"{record['outcome']:.4f} nats"
         count = sum(self.runs.record(other) is not None for other in self.chosen)
-        self.say(f"{run.label}: {record['outcome']:.4f} nats; {count} of {len(self.chosen)} runs, {self._time_left()}")
+        self.say(f"{run.label}: {outcome}; {count} of {len(self.chosen)} runs, {self._time_left()}")
 
     def _time_left(self) -> str:
         records = [record for record in map(self.runs.record, self.chosen) if record is not None]

@@ -33,7 +33,6 @@ from tokenformer.growth.operator import GrowthOperator, GrowthPlan, ParameterGro
 from tokenformer.growth.parameter_name import ParameterName
 from tokenformer.model.config import PROJECTIONS, LayerTokens, TokenformerConfig, TokenSegment, segments_of
 
-NEW_TOKENS = ("zero_values", "zero_keys", "clone")
 KINDS = ("factor", "count", "to")  # of an amount
 
 
@@ -92,33 +91,34 @@ class TokenAmount:
 class AppendTokens(GrowthOperator):
     """Appends parameter tokens to every Pattention, or to those of some layers or projections."""
 
-    factor: float | None = key(None, "tokens after an event, in multiples of those before; 2 when no amount is given")
-    count: int | None = key(None, "or how many tokens a projection gets")
-    to: int | None = key(None, "or how many it has after the event")
+    factor: float | None = key(
+        None, "tokens after an event, in multiples of those before; 2 when no amount is given", least=1
+    )
+    count: int | None = key(None, "or how many tokens a projection gets", least=0)
+    to: int | None = key(None, "or how many it has after the event", least=0)
     qkv: Any = key(None, "amount of one projection alone: a factor, or {count: 64}; 1 leaves it as it is")
     output: Any = key(None, "the same")
     feed_forward: Any = key(None, "the same")
-    layers: list[int] | None = key(None, "indices of the layers that grow; null: all")
+    layers: list[int] | None = key(None, "indices of the layers that grow; null: all", least=0)
     new_tokens: str = key(
-        "zero_values", "zero_values (random keys), zero_keys (random values) or clone (of present tokens)"
+        "zero_values",
+        "which half of them is zero; or copies",
+        choices=("zero_values", "zero_keys", "clone"),
     )
-    norm: str | None = key(None, "own: normalised apart; shared: with the last segment; null: the exact one")
+    norm: str | None = key(
+        None, "normalised apart, or with the last segment; null: the exact one", choices=("own", "shared")
+    )
     noise_db: float | None = key(0.0, "of clones, ratio of values to noise in decibels; null: no noise")
 
     name = "append_tokens"
     model_types = ("tokenformer",)
 
     def __post_init__(self):
-        if self.new_tokens not in NEW_TOKENS:
-            raise UserError(f"append_tokens: new_tokens is {self.new_tokens!r}; choose one of {', '.join(NEW_TOKENS)}")
-        if self.norm not in (None, "own", "shared"):
-            raise UserError(f"append_tokens: norm is {self.norm!r}; choose own or shared")
+        super().__post_init__()
         if self.new_tokens == "zero_keys" and self.norm == "own":
             raise UserError("append_tokens: zero keys alone in a norm of their own have no direction; use norm: shared")
         if self.new_tokens == "clone" and self.norm is not None:
             raise UserError("append_tokens: clones share the norm of their originals; leave norm out or null")
-        if self.noise_db is not None and not math.isfinite(self.noise_db):
-            raise UserError(f"append_tokens: noise_db is {self.noise_db}; give decibels, or null for no noise")
         if sum(getattr(self, kind) is not None for kind in KINDS) > 1:
             raise UserError(f"append_tokens: give one of {', '.join(KINDS)}")
         for projection in PROJECTIONS:
@@ -177,7 +177,7 @@ class AppendTokens(GrowthOperator):
 
     def grown_config(self, config: TokenformerConfig) -> TokenformerConfig:
         if self.layers is not None:
-            return self._grown_layers(config)
+            return self._grown_layers(config, sorted(set(self.layers)))
 
         def grown_fields(holder: Any, layer: int | None = None) -> dict[str, Any]:
             present = {projection: getattr(holder, f"{projection}_tokens") for projection in PROJECTIONS}
@@ -190,15 +190,15 @@ class AppendTokens(GrowthOperator):
         layers = [dataclasses.replace(own, **grown_fields(own, own.layer)) for own in config.layer_tokens]
         return dataclasses.replace(config, layer_tokens=layers, **grown_fields(config))
 
-    def _grown_layers(self, config: TokenformerConfig) -> TokenformerConfig:
-        """Only `layers` grow: they get tokens of their own."""
-        wrong = [layer for layer in self.layers if not 0 <= layer < config.num_hidden_layers]
+    def _grown_layers(self, config: TokenformerConfig, layers: list[int]) -> TokenformerConfig:
+        """Only these layers grow: they get tokens of their own."""
+        wrong = [layer for layer in layers if layer >= config.num_hidden_layers]
         if wrong:
             raise UserError(
                 f"append_tokens: layers names {wrong}, and the model has the layers 0 to {config.num_hidden_layers - 1}"
             )
         own = {tokens.layer: tokens for tokens in config.layer_tokens}
-        for layer in sorted(set(self.layers)):
+        for layer in layers:
             fields = {}
             for projection in filter(config.is_pattention, PROJECTIONS):
                 key = f"{projection}_tokens"
@@ -223,7 +223,7 @@ class AppendTokens(GrowthOperator):
         """Old rows as they are, new ones below them, and zero for the moments of these."""
         present, total = sum(name.rows(before)), sum(name.rows(after))
         is_random = (name.kind == "key_tokens") != (self.new_tokens == "zero_keys")
-        taus = [segment.tau for segment in after.segments(name.projection, name.layer)]
+        taus = [segment.tau for segment in after.segments(*name.pattention)]
 
         def with_zeros(old: torch.Tensor, **_: Any) -> torch.Tensor:
             return torch.cat([old, old.new_zeros(total - present, *old.shape[1:])])
@@ -247,7 +247,7 @@ class AppendTokens(GrowthOperator):
         self, name: ParameterName, before: TokenformerConfig, after: TokenformerConfig
     ) -> ParameterGrowth:
         """The tokens of every segment again and again, by the law of clones."""
-        copies = after.tokens(name.projection, name.layer) // before.tokens(name.projection, name.layer)
+        copies = after.tokens(*name.pattention) // before.tokens(*name.pattention)
         if copies == 1:
             return ParameterGrowth((name.full,))
         rows = name.rows(before)
@@ -258,7 +258,7 @@ class AppendTokens(GrowthOperator):
         else:
             width = before.hidden_size
             if name.module in ("key", "value"):
-                width = before.num_key_value_heads * before.head_size
+                width = before.key_value_heads * before.head_size
             rule = CloneRule(tuple(Part(count, 1) for count in rows), width, inputs=copies, rows_are_inputs=True)
         growth = rule.growth(name.full, noise_db=self.noise_db)
         if name.kind != "value_tokens" or self.noise_db is None:

@@ -20,6 +20,7 @@ the old one. The function depends on the sum of a row of k blocks: it moves as f
 rate, with decoupled weight decay divided by a, and Adam's eps times c.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -85,7 +86,7 @@ class CloneRule:
         )
 
 
-def _noise(power: torch.Tensor, shape: torch.Size, generator: torch.Generator | None) -> torch.Tensor:
+def _noise(power: torch.Tensor, shape: Sequence[int], generator: torch.Generator | None) -> torch.Tensor:
     """Normal noise whose mean square is `power` exactly, in its dtype; drawn in fp32 on the CPU."""
     noise = torch.randn(shape, generator=generator, dtype=torch.float32, device="cpu").to(power)
     return noise * torch.sqrt(power / torch.mean(noise**2))

@@ -48,7 +48,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tokenformer.config.building import Checked
 from tokenformer.config.keys import key
 from tokenformer.errors import UserError
 from tokenformer.growth.cloning import KINDS, CloneRule, Part
@@ -58,7 +57,6 @@ from tokenformer.model.config import TokenformerConfig, TokenSegment
 
 EMBEDDING = "model.token_position_embeddings.pp_block.token_embedding.weight"
 HEAD = "model.lm_head.pp_block.weight"
-TIED_EMBEDDINGS = ("final_norm", "untie")
 
 
 @dataclass(frozen=True)
@@ -110,7 +108,7 @@ def tokenformer_rule(name: ParameterName, config: TokenformerConfig, copies: Cop
     if name.projection is not None:
         return _pattention_rule(name, config, copies)
     hidden, head = config.hidden_size, config.head_size
-    stream, key_value = Part(hidden, copies.hidden), Part(config.num_key_value_heads * head, copies.key_value)
+    stream, key_value = Part(hidden, copies.hidden), Part(config.key_value_heads * head, copies.key_value)
     rules = _ends(config, copies) | {
         "attention_norm": CloneRule((stream,)),
         "feed_forward_norm": CloneRule((stream,)),
@@ -120,7 +118,7 @@ def tokenformer_rule(name: ParameterName, config: TokenformerConfig, copies: Cop
         "value": CloneRule((key_value,), hidden, inputs=copies.hidden, noise_rows=head),
         "output": CloneRule((stream,), hidden, inputs=copies.hidden),
     }
-    if config.feed_forward_layer == "swiglu":
+    if config.feed_forward_layer == "swiglu" and config.swiglu_width:
         features = Part(config.swiglu_width, copies.feed_forward)
         rules |= {
             "gate": CloneRule((features,), hidden, inputs=copies.hidden),
@@ -131,7 +129,7 @@ def tokenformer_rule(name: ParameterName, config: TokenformerConfig, copies: Cop
 
 
 def _pattention_rule(name: ParameterName, config: TokenformerConfig, copies: Copies) -> CloneRule:
-    segments = [segment.tokens for segment in config.segments(name.projection, name.layer)]
+    segments = [segment.tokens for segment in config.segments(*name.pattention)]
     tokens = copies.feed_forward if name.projection == "feed_forward" else 1
     if name.kind == "tau":
         return CloneRule((Part(len(segments), 1),), scale=math.sqrt(tokens))
@@ -139,7 +137,7 @@ def _pattention_rule(name: ParameterName, config: TokenformerConfig, copies: Cop
         return CloneRule(tuple(Part(rows, tokens) for rows in segments), config.hidden_size, inputs=copies.hidden)
     heads, outputs = config.num_attention_heads, copies.hidden
     if name.module in ("key", "value"):
-        heads, outputs = config.num_key_value_heads, copies.key_value
+        heads, outputs = config.key_value_heads, copies.key_value
     parts = tuple(Part(rows, outputs) for rows in segments)
     return CloneRule(parts, heads * config.head_size, inputs=tokens, rows_are_inputs=True)
 
@@ -165,14 +163,16 @@ def _model_type(config: Any) -> str:
 
 
 @dataclass(frozen=True)
-class HyperCloning(Checked, GrowthOperator):
+class HyperCloning(GrowthOperator):
     """Copies the width of a model."""
 
     width: int = key(2, "copies of the residual stream and of the heads", least=1)
     feed_forward: int | None = key(None, "copies of the feed-forward layer's features or tokens; null: width", least=1)
     noise_db: float | None = key(0.0, "ratio of weights to noise in decibels; null: no noise")
     kind: str = key("symmetric", "weights whose inputs and outputs are both copied", choices=KINDS)
-    tied_embeddings: str = key("final_norm", "what keeps the logits of tied embeddings", choices=TIED_EMBEDDINGS)
+    tied_embeddings: str = key(
+        "final_norm", "what keeps the logits of tied embeddings", choices=("final_norm", "untie")
+    )
 
     name = "hypercloning"
 
@@ -225,7 +225,7 @@ class HyperCloning(Checked, GrowthOperator):
 
     def _grown_tokens(self, config: TokenformerConfig) -> dict[str, Any]:
         """The changes to a Tokenformer's feed-forward layers."""
-        if config.feed_forward_layer == "swiglu":
+        if config.feed_forward_layer == "swiglu" and config.swiglu_width:
             return {"swiglu_width": config.swiglu_width * self.feed_forward_copies}
 
         def copied(tokens: Any) -> Any:

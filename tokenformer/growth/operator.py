@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenformer.config.building import Checked
 from tokenformer.errors import UserError
 from tokenformer.growth.parameter_name import ParameterName
 from tokenformer.randomness import named_generator
@@ -60,7 +61,8 @@ class ParameterGrowth:
 GrowthPlan = Callable[[ParameterName], ParameterGrowth]
 
 
-class GrowthOperator(ABC):
+@dataclass(frozen=True)
+class GrowthOperator(Checked, ABC):
     """One way to make a larger model out of a smaller one; a subclass is a frozen dataclass of its settings.
 
     Attributes:
@@ -68,7 +70,6 @@ class GrowthOperator(ABC):
         model_types: the models that it can grow.
     """
 
-    name: ClassVar[str]
     model_types: ClassVar[tuple[str, ...]] = ("tokenformer", "llama")
 
     @abstractmethod
@@ -92,7 +93,7 @@ class GrowthOperator(ABC):
         """Tells whether a model of this config computes the same function after growth, to rounding."""
         return False
 
-    def check_dtype(self, dtype: str) -> None:  # noqa: B027
+    def check_dtype(self, dtype: str) -> None:
         """Refuses a dtype, such as "bfloat16", in which rounding would lose the function; any will do by default.
 
         Raises:

@@ -38,11 +38,18 @@ class ParameterName:
             projection = found and ("qkv" if found[1] in ("query", "key", "value") else found[1])
         return cls(name, None if layer is None else int(layer[0]), module, kind, projection)
 
+    @property
+    def pattention(self) -> tuple[str, int]:
+        """Projection and layer of the Pattention that this is a parameter of; ValueError for all other parameters."""
+        if self.projection is None or self.layer is None:
+            raise ValueError(f"{self.full} is no parameter of a Pattention")
+        return self.projection, self.layer
+
     def in_layer(self, layer: int) -> str:
         """The name of the same parameter of another block."""
         return _LAYER.sub(str(layer), self.full, count=1)
 
     def rows(self, config: TokenformerConfig) -> list[int]:
         """How many rows, or elements of tau, each segment of this parameter of a Pattention has."""
-        segments = config.segments(self.projection, self.layer)
+        segments = config.segments(*self.pattention)
         return [1 if self.kind == "tau" else segment.tokens for segment in segments]

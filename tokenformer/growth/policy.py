@@ -33,6 +33,11 @@ class GrowthPolicy:
     warmup_steps: int = 0
     learning_rate_factor: float = 1.0
 
+    @property
+    def events(self) -> int:
+        """How many growth events there can be."""
+        return len(self.operators)
+
     def operator_of(self, stage: int) -> GrowthOperator:
         """The operator of a growth event; events are counted from 1."""
         return self.operators[stage - 1]
@@ -53,9 +58,11 @@ class GrowthPolicy:
         return self.trigger.reason(progress, event_steps, losses)
 
 
-def _checked_trigger(section: Growth, name: str) -> Trigger:
+def _checked_trigger(section: Growth, name: str) -> tuple[Trigger, int]:
+    """The trigger, and how many growth events there can be."""
     trigger = build_named(section.trigger, TRIGGERS, "growth.trigger", name)
-    if trigger.events is None:
+    events = trigger.events
+    if events is None:
         raise UserError(
             f"{name}: growth.trigger: {section.trigger['name']} sets no bound to the number of growth events; put it "
             "under `all`, together with a trigger that does"
@@ -64,7 +71,7 @@ def _checked_trigger(section: Growth, name: str) -> Trigger:
         raise UserError(
             f"{name}: growth.latest_step is {section.latest_step}, before growth.earliest_step {section.earliest_step}"
         )
-    return trigger
+    return trigger, events
 
 
 def operators_of_events(
@@ -111,12 +118,12 @@ def growth_policy(section: Growth | None, model_type: str, name: str) -> GrowthP
     """
     if section is None:
         return None
-    trigger = _checked_trigger(section, name)
+    trigger, events = _checked_trigger(section, name)
     operators = {
-        of_type: operators_of_events(parameters, of_type, trigger.events, name)
+        of_type: operators_of_events(parameters, of_type, events, name)
         for of_type, parameters in section.operators.items()
     }
-    _check_new_elements(section, trigger.events, name)
+    _check_new_elements(section, events, name)
     if model_type not in operators:
         return None
     limits = {

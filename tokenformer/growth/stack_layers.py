@@ -20,7 +20,6 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from tokenformer.config.building import Checked
 from tokenformer.config.keys import key
 from tokenformer.errors import UserError
 from tokenformer.growth.operator import GrowthOperator, GrowthPlan, ParameterGrowth, as_it_is, zero
@@ -28,7 +27,6 @@ from tokenformer.growth.parameter_name import ParameterName
 
 # Modules whose `weight` writes to the residual stream: linear layers and SwiGLU of the Tokenformer; Nanotron's Llama.
 _WRITING_MODULES = ("output", "down", "o_proj", "down_proj")
-ORDERS = ("stack", "interleave", "last")
 
 
 @dataclass(frozen=True)
@@ -40,11 +38,11 @@ class GrownLayer:
 
 
 @dataclass(frozen=True)
-class StackLayers(Checked, GrowthOperator):
+class StackLayers(GrowthOperator):
     """Copies layers."""
 
     factor: int = key(2, "how many times each of the repeated layers stands in the grown model", least=2)
-    order: str = key("stack", "order of the layers; last takes layers too", choices=ORDERS)
+    order: str = key("stack", "order of the layers; last takes layers too", choices=("stack", "interleave", "last"))
     layers: int | None = key(None, "how many of the last layers `last` repeats", least=1)
     zero_gated: bool = key(False, "true: copies add nothing at first, which keeps the function")
 

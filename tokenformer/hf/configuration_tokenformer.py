@@ -85,13 +85,13 @@ class TokenformerConfig(PretrainedConfig):
         self.parametrization, self.base_size = parametrization, base_size
         self.initializer_range = initializer_range
         self.use_cache = use_cache
-        super().__init__(
-            bos_token_id=bos_token_id,
-            eos_token_id=eos_token_id,
-            pad_token_id=pad_token_id,
-            tie_word_embeddings=tie_word_embeddings,
-            **kwargs,
-        )
+        kwargs |= {
+            "bos_token_id": bos_token_id,
+            "eos_token_id": eos_token_id,
+            "pad_token_id": pad_token_id,
+            "tie_word_embeddings": tie_word_embeddings,
+        }
+        super().__init__(**kwargs)
 
     @property
     def head_dim(self) -> int:

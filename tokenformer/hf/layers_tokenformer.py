@@ -140,9 +140,10 @@ class PattentionFeedForward(nn.Module):
 class SwiGLU(nn.Module):
     def __init__(self, config: TokenformerConfig):
         super().__init__()
-        self.gate = nn.Linear(config.hidden_size, config.swiglu_width, bias=False)
-        self.up = nn.Linear(config.hidden_size, config.swiglu_width, bias=False)
-        self.down = nn.Linear(config.swiglu_width, config.hidden_size, bias=False)
+        hidden, width = config.hidden_size, config.swiglu_width or 0
+        self.gate = nn.Linear(hidden, width, bias=False)
+        self.up = nn.Linear(hidden, width, bias=False)
+        self.down = nn.Linear(width, hidden, bias=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.down(functional.silu(self.gate(x)) * self.up(x))

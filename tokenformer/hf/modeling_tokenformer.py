@@ -4,6 +4,7 @@ A copy lies in every export, so it imports torch, transformers and its neighbour
 """
 
 import dataclasses
+from typing import Any
 
 import torch
 import transformers
@@ -70,6 +71,7 @@ def attended_mask(
 
 
 class TokenformerPreTrainedModel(PreTrainedModel):
+    config: TokenformerConfig
     config_class = TokenformerConfig
     base_model_prefix = "model"
     _no_split_modules = ["TokenformerBlock"]
@@ -182,12 +184,13 @@ class TokenformerModel(TokenformerPreTrainedModel):
         hidden = states[-1] = self.final_norm(hidden)
         is_asked = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
         states = tuple(states) if is_asked else None
-        output = BaseModelOutputWithPast(last_hidden_state=hidden, hidden_states=states, **{CACHE: cache})
+        kept: dict[str, Any] = {CACHE: cache}
+        output = BaseModelOutputWithPast(last_hidden_state=hidden, hidden_states=states, **kept)
         return self.as_output(output, return_dict)
 
 
 class TokenformerForCausalLM(TokenformerPreTrainedModel, GenerationMixin):
-    _tied_weights_keys = TIED if int(transformers.__version__.partition(".")[0]) >= 5 else list(TIED)
+    _tied_weights_keys: Any = TIED if int(transformers.__version__.partition(".")[0]) >= 5 else list(TIED)
 
     def __init__(self, config: TokenformerConfig):
         super().__init__(config)
@@ -202,7 +205,8 @@ class TokenformerForCausalLM(TokenformerPreTrainedModel, GenerationMixin):
         self.lm_head = new_embeddings
 
     def prepare_inputs_for_generation(self, input_ids, **kwargs):
-        inputs = super().prepare_inputs_for_generation(input_ids, **kwargs)
+        # transformers declares for its mixin more than its own base class has.
+        inputs = super().prepare_inputs_for_generation(input_ids, **kwargs)  # pyright: ignore[reportAttributeAccessIssue]
         if self.config.document_mask:
             inputs["document_ids"] = document_numbers(input_ids, self.config.eos_token_id)
         return inputs
@@ -236,7 +240,7 @@ class TokenformerForSequenceClassification(TokenformerPreTrainedModel):
         super().__init__(config)
         self.num_labels = config.num_labels
         self.model = TokenformerModel(config)
-        self.score = nn.Linear(config.hidden_size, config.num_labels, bias=False)
+        self.score = nn.Linear(config.hidden_size, config.num_labels or 0, bias=False)
         self.post_init()
 
     def last_tokens(self, input_ids, attention_mask, hidden: torch.Tensor) -> torch.Tensor:

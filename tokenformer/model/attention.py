@@ -18,14 +18,14 @@ class PattentionHeads(nn.Module):
 
     def __init__(self, config: TokenformerConfig, layer: int, mode: TensorParallelLinearMode, pg: dist.ProcessGroup):
         super().__init__()
-        hidden, key_value = config.hidden_size, config.num_key_value_heads * config.head_size
+        hidden, key_value = config.hidden_size, config.key_value_heads * config.head_size
         self.query = Pattention(config, "qkv", layer, hidden, hidden, pg)
         self.key = Pattention(config, "qkv", layer, hidden, key_value, pg)
         self.value = Pattention(config, "qkv", layer, hidden, key_value, pg)
-        self.heads = config.num_attention_heads, config.num_key_value_heads, config.num_key_value_heads
+        self.heads = config.num_attention_heads, config.key_value_heads, config.key_value_heads
         self.mode, self.pg = mode, pg
 
-    def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """[length, batch, hidden] to query, key and value, each [batch, local heads, length, head size]."""
         x = whole_input(hidden_states, self.mode, self.pg)
         return scatter_heads(pattentions_of([self.query, self.key, self.value], x), self.heads, self.pg)
@@ -36,13 +36,13 @@ class LinearHeads(nn.Module):
 
     def __init__(self, config: TokenformerConfig, mode: TensorParallelLinearMode, pg: dist.ProcessGroup):
         super().__init__()
-        hidden, key_value = config.hidden_size, config.num_key_value_heads * config.head_size
+        hidden, key_value = config.hidden_size, config.key_value_heads * config.head_size
         self.query = TensorParallelColumnLinear(hidden, hidden, pg=pg, mode=mode, bias=False)
         self.key = TensorParallelColumnLinear(hidden, key_value, pg=pg, mode=mode, bias=False)
         self.value = TensorParallelColumnLinear(hidden, key_value, pg=pg, mode=mode, bias=False)
         self.head_size = config.head_size
 
-    def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """As `PattentionHeads`."""
         projections = (self.query, self.key, self.value)
         return tuple(local_heads(projection(hidden_states), self.head_size) for projection in projections)

@@ -198,6 +198,10 @@ class TokenformerConfig:
         return self.hidden_size // self.num_attention_heads
 
     @property
+    def key_value_heads(self) -> int:
+        return self.num_key_value_heads or self.num_attention_heads
+
+    @property
     def rotary_size(self) -> int:
         """Features of each head that carry the position: the largest even number within `rotary_fraction`."""
         return int(self.head_size * self.rotary_fraction) // 2 * 2

@@ -25,6 +25,9 @@ class Pattention(nn.Module):
     `state_dict` holds the segments too: a grown layer loads into one of the size at the start.
     """
 
+    tau: torch.Tensor
+    segments: torch.Tensor
+
     def __init__(
         self,
         in_features: int,

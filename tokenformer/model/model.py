@@ -1,7 +1,7 @@
 """The Tokenformer as a Nanotron model: a pipeline of blocks, and the loss for training."""
 
-from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from nanotron import distributed as dist
@@ -194,14 +194,14 @@ class TokenformerForTraining(NanotronModel):
             return []
         return ["model.token_position_embeddings.pp_block.token_embedding.weight", "model.lm_head.pp_block.weight"]
 
-    def get_block_compute_costs(self) -> dict[Callable, int]:
+    def get_block_compute_costs(self) -> dict[Any, int]:
         """Cost a token of each pipeline block, in parameters multiplied, by what builds the block.
 
         Every layer has a builder of its own, so that layers with more parameter tokens weigh more.
         """
         builders = [block.module_builder for block in self.model.decoder]
-        costs = dict(zip(builders, block_matrix_parameters(self.config), strict=True))
-        return costs | {TensorParallelColumnLinear: self.config.vocab_size * self.config.hidden_size}
+        costs: dict[Any, int] = dict(zip(builders, block_matrix_parameters(self.config), strict=True))
+        return costs | {TensorParallelColumnLinear: (self.config.vocab_size or 0) * self.config.hidden_size}
 
     def get_flops_per_sec(
         self, iteration_time_in_sec: float, sequence_length: int, global_batch_size: int

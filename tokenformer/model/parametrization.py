@@ -95,6 +95,6 @@ def scale_of(name: str, config: TokenformerConfig) -> Scale:
         segments = config.segments(projection, int(layer[1]))
         mean_square = sum(segment.tau**2 for segment in segments) / len(segments)
         return Scale(1.0, math.sqrt(mean_square) / math.sqrt(base.tokens(projection)))
-    if module == "down":
+    if module == "down" and config.swiglu_width and base.swiglu_width:
         return _summed(config.swiglu_width, base.swiglu_width, config)
     return Scale()

@@ -125,8 +125,8 @@ def _draw_path(axes: Axes, plan: SamplePlan, name: str, theme: Theme) -> None:
 
 
 def _drawing(picture_on, height: float, description: str) -> str:
-    pixels = (round(DOTS_PER_INCH * inches) for inches in (WIDTH_INCHES, height))
-    return picture(picture_on(LIGHT), picture_on(DARK), *pixels, description)
+    width, height = (round(DOTS_PER_INCH * inches) for inches in (WIDTH_INCHES, height))
+    return picture(picture_on(LIGHT), picture_on(DARK), width, height, description)
 
 
 def _agreement(found: CorpusComplexity) -> str:

@@ -27,7 +27,7 @@ def report_complexity(
     """
     if page is not None and not page.resolve().parent.is_dir():
         raise UserError(f"the page {page} cannot be written: there is no folder {page.resolve().parent}")
-    if plan is not None and options.measure not in (None, collection.corpus.measure):
+    if plan is not None and collection.corpus and options.measure not in (None, collection.corpus.measure):
         raise UserError(
             f"the run reads its corpus by the measure '{collection.corpus.measure}', not '{options.measure}': leave "
             f"the measure out, or give the folder of the corpus instead of the run"

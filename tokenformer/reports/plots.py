@@ -83,7 +83,7 @@ def drawn(draw: Callable[[Figure], None], height_inches: float, theme: Theme) ->
     return picture.getvalue()
 
 
-def _style(theme: Theme) -> dict[str, Any]:
+def _style(theme: Theme) -> dict[Any, Any]:
     return {
         "figure.facecolor": theme.background,
         "savefig.facecolor": theme.background,

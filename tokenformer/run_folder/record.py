@@ -53,8 +53,9 @@ class HeldOut:
             line.get(keys.HELD_OUT_LOSS),
             line.get(keys.BITS_PER_BYTE),
             {
-                level: tuple(
-                    line.get(keys.of_part(key, level)) for key in (keys.HELD_OUT_LOSS_OF, keys.BITS_PER_BYTE_OF)
+                level: (
+                    line.get(keys.of_part(keys.HELD_OUT_LOSS_OF, level)),
+                    line.get(keys.of_part(keys.BITS_PER_BYTE_OF, level)),
                 )
                 for level in levels
             },

@@ -72,7 +72,7 @@ def _opened(pipeline: str):
     Raises MissingExtraError without spaCy, and UserError for a pipeline that is not installed or has no parser.
     """
     try:
-        import spacy
+        import spacy  # pyright: ignore[reportMissingImports] (an extra that the tests stand in for)
     except ImportError as error:
         raise MissingExtraError("spacy", "parser", "Dependency distance") from error
     try:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -268,7 +269,9 @@ class Regressor:
         try:
             content = json.loads(Path(path).read_text(encoding="utf-8"))
             kind, version = content.pop("format"), content.pop("format_version")
-            parts = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
+            parts: dict[str, Any] = {
+                key: tuple(value) if isinstance(value, list) else value for key, value in content.items()
+            }
             if kind != FORMAT or version != FORMAT_VERSION:
                 raise UserError(f"{path} is not a regressor of format version {FORMAT_VERSION}: fit and save it again")
             return cls(**parts)

@@ -98,9 +98,10 @@ def undefined_name(program: Program) -> Iterable[Change]:
     own = local_names(program.text)
     tree = parsed(program.text)
     for node in ast.walk(tree) if tree else ():
-        is_read = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in own
-        if is_read and program.text.split("\n")[node.lineno - 1].isascii():
-            start, end = (node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset)
+        if not (isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in own):
+            continue
+        if program.text.split("\n")[node.lineno - 1].isascii():
+            start, end = (node.lineno, node.col_offset), (node.lineno, node.col_offset + len(node.id))
             for other in program.foreign_names:
                 yield lambda start=start, end=end, other=other: program.replaced(start, end, other)
 

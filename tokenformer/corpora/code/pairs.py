@@ -64,9 +64,10 @@ def candidates_of(file: SourceText) -> Iterator[Candidate]:
     bound = {each.name: local_names(each.text) for each in functions if compiles(each.text)}
     for function in functions:
         is_sized = function.text.count("\n") + 1 >= LEAST_LINES and len(function.text) <= MOST_CHARACTERS
-        if is_sized and is_valid(function.text, known):
+        own = parsed(function.text) if is_sized and is_valid(function.text, known) else None
+        if own is not None:
             foreign = {name for other, names in bound.items() if other != function.name for name in names}
-            used = {node.id for node in ast.walk(parsed(function.text)) if isinstance(node, ast.Name)}
+            used = {node.id for node in ast.walk(own) if isinstance(node, ast.Name)}
             means_nothing = foreign - known - ALWAYS_BOUND - used - local_names(function.text)
             yield Candidate(Program(function.text, tuple(sorted(means_nothing))), known, function.depth)
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 ALWAYS_BOUND = {*dir(builtins), "__file__", "__path__", "__annotations__", "__class__", "__module__", "__qualname__"}
-DEFINITIONS = {ast.FunctionDef: "function", ast.AsyncFunctionDef: "function", ast.ClassDef: "class"}
 
 
 def parsed(text: str) -> ast.Module | None:
@@ -37,10 +36,11 @@ def definitions(text: str, tree: ast.Module) -> Iterator[Definition]:
     """The definitions of a file, in its order; `tree` is the file's."""
     lines = text.split("\n")
     for node in tree.body:
-        if type(node) in DEFINITIONS:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
             body = "\n".join(lines[first - 1 : node.end_lineno])
-            yield Definition(body, DEFINITIONS[type(node)], node.name, first, block_depth(node))
+            kind = "class" if isinstance(node, ast.ClassDef) else "function"
+            yield Definition(body, kind, node.name, first, block_depth(node))
 
 
 def block_depth(node: ast.AST) -> int:

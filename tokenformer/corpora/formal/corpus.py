@@ -71,8 +71,9 @@ def _write_rows(folder: Path, sample: Sample) -> None:
                 _write(streams[draw.purpose], _document(language, draw))
                 continue
             _write(streams["pairs"], pair_of(language, draw, number, seed).as_dict())
-            if questions:
-                _write(questions, asdict(accuracy_item_of(language, draw, number, seed)))
+            item = accuracy_item_of(language, draw, number, seed) if questions else None
+            if questions and item:
+                _write(questions, asdict(item))
             number += 1
 
 

@@ -19,10 +19,13 @@ class Ordering(Protocol):
     """
 
     name: str
-    mixes_sources: bool
+
+    @property
+    def mixes_sources(self) -> bool: ...
 
     def order(self, copies: Copies, generator: np.random.Generator) -> np.ndarray:
         """int64[m]: a permutation of the copies, in the order in which they are read."""
+        ...
 
 
 @dataclass(frozen=True)

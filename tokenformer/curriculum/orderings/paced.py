@@ -108,7 +108,7 @@ class Staged(OrderingKeys):
         percentiles = self.percentiles
         if self.thresholds is None and percentiles is None:
             percentiles = equal_parts(self.stages)
-        edges = self.thresholds if percentiles is None else percentiles
+        edges = percentiles or self.thresholds or ()
         stage = levels_of(copies.tokens, copies.complexity, self.thresholds, percentiles, generator)
         if self.revisit:
             stage = stage + (generator.random(copies.size) * (len(edges) + 1 - stage)).astype(np.int64)

@@ -26,7 +26,7 @@ class ComplexityWindow(Checked):
         if (self.thresholds is None) == (self.percentiles is None):
             raise UserError(f"{self.name}: give either thresholds or percentiles, a lower and an upper end")
         key, ends = ("percentiles", self.percentiles) if self.thresholds is None else ("thresholds", self.thresholds)
-        if len(ends) != 2:
+        if ends is None or len(ends) != 2:
             raise UserError(f"{self.name}: {key} must be a lower and an upper end, each a number or null, not {ends!r}")
         low, high = ends
         if low is not None and high is not None and low >= high:
@@ -38,7 +38,7 @@ class ComplexityWindow(Checked):
             low, high = self.thresholds
             above = documents.complexity >= (-np.inf if low is None else low)
             return above & (documents.complexity <= (np.inf if high is None else high))
-        low, high = self.percentiles
+        low, high = self.percentiles or (None, None)
         ends = [0 if low is None else low, 100 if high is None else high]
         return levels_of(documents.tokens, documents.complexity, None, ends, generator) == 1
 

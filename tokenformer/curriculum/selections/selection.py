@@ -15,6 +15,7 @@ class Selection(Protocol):
 
     def keep(self, documents: Documents, generator: np.random.Generator) -> np.ndarray:
         """bool[n]: the documents that are kept; of `documents` those that earlier selections left."""
+        ...
 
 
 SELECTIONS: Registry[type[Selection]] = Registry("selection")

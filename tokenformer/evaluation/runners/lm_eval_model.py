@@ -104,7 +104,7 @@ class TokenformerLM(TemplateLM):
     ) -> list[tuple[float, bool]]:
         asked = [truncated_request(context, text, self.max_length) for _, context, text in requests]
         sums, best = log_probabilities(self.opened.network, asked, self.batch_size, greedy=True)
-        answers = list(zip(sums, best, strict=True))
+        answers = list(zip(sums, best or (), strict=True))
         for (texts, _, _), answer in zip(requests, answers, strict=True):
             if texts is not None:
                 self.cache_hook.add_partial("loglikelihood", texts, answer)

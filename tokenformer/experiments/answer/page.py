@@ -117,7 +117,7 @@ def _benchmarks(analysis: Analysis) -> list[str]:
 
 def _tuning(analysis: Analysis) -> list[str]:
     table, tuning = tuning_table(analysis), analysis.grid.content.tuning
-    if table is None:
+    if table is None or tuning is None:
         return []
     alike = {arm: settings.tuned_as for arm, settings in analysis.grid.content.arms.items() if settings.tuned_as}
     borrowed = "".join(f" {arm} takes the value of {other}." for arm, other in alike.items())

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tokenformer.experiments.analysis import ContrastFound
+from tokenformer.experiments.grid import Contrast
 from tokenformer.experiments.records import Record
+from tokenformer.experiments.statistics import Paired
 from tokenformer.reports.page import picture
 from tokenformer.reports.plots import DARK, DOTS_PER_INCH, LIGHT, WIDTH_INCHES, Theme, drawn, spread
 
@@ -36,13 +38,13 @@ def figure(draw: Callable[[Figure, Theme], None], height: float, description: st
     def on(theme: Theme) -> bytes:
         return drawn(lambda empty: draw(empty, theme), height, theme)
 
-    pixels = (round(DOTS_PER_INCH * inches) for inches in (WIDTH_INCHES, height))
-    return picture(on(LIGHT), on(DARK), *pixels, description)
+    width, height = (round(DOTS_PER_INCH * inches) for inches in (WIDTH_INCHES, height))
+    return picture(on(LIGHT), on(DARK), width, height, description)
 
 
 def forest_plot(contrasts: Sequence[ContrastFound], equivalent: float) -> str:
     """Every contrast with its interval; nothing where none is finished."""
-    found = [each for each in contrasts if each.difference is not None]
+    found = [(each, each.difference) for each in contrasts if each.difference is not None]
     if not found:
         return ""
 
@@ -50,9 +52,9 @@ def forest_plot(contrasts: Sequence[ContrastFound], equivalent: float) -> str:
         axes = empty.subplots()
         axes.axvspan(-equivalent, equivalent, color=theme.faint, alpha=0.5, linewidth=0)
         axes.axvline(0, color=theme.text, linewidth=1)
-        for row, each in enumerate(reversed(found)):
-            _draw_contrast(axes, row, each, theme)
-        axes.set_yticks(range(len(found)), [_row_label(each) for each in reversed(found)])
+        for row, (each, difference) in enumerate(reversed(found)):
+            _draw_contrast(axes, row, each.contrast, difference, theme)
+        axes.set_yticks(range(len(found)), [_row_label(each.contrast) for each, _ in reversed(found)])
         axes.set_ylim(-0.6, len(found) - 0.4)
         axes.set_xlabel("difference in held-out loss, nats a token (left: the first arm is better)")
 
@@ -63,16 +65,14 @@ def forest_plot(contrasts: Sequence[ContrastFound], equivalent: float) -> str:
     return figure(draw, 1.0 + 0.42 * len(found), shown) + f"<p><small>{shown}</small></p>"
 
 
-def _row_label(each: ContrastFound) -> str:
-    contrast = each.contrast
+def _row_label(contrast: Contrast) -> str:
     named = f"{contrast.first} - {contrast.second}"
     return named if contrast.name == named else f"{contrast.name}: {named}"
 
 
-def _draw_contrast(axes: Axes, row: int, each: ContrastFound, theme: Theme) -> None:
-    difference = each.difference
-    fill = theme.held_out if each.contrast.confirmatory else theme.background
-    if difference.low is not None:
+def _draw_contrast(axes: Axes, row: int, contrast: Contrast, difference: Paired, theme: Theme) -> None:
+    fill = theme.held_out if contrast.confirmatory else theme.background
+    if difference.low is not None and difference.high is not None:
         axes.plot([difference.low, difference.high], [row, row], color=theme.held_out, linewidth=2)
     axes.plot(
         list(difference.differences.values()), [row + 0.22] * difference.n, ".", color=theme.baseline, markersize=4

@@ -16,32 +16,28 @@ def contrast_sentence(found: ContrastFound, analysis: Analysis) -> str:
     first, second = contrast.first, contrast.second
     if found.difference is None:
         return f"{first} and {second} are not compared yet: {len(found.missing)} runs are missing."
-    difference = found.difference
-    if difference.p is None:
+    difference, p, equivalence_p = found.difference, found.corrected_p, found.equivalence_p
+    if difference.low is None or difference.high is None or p is None or equivalence_p is None:
         return f"{first} ended {_away(difference.mean, second)} with one seed, which says nothing about others."
-    numbers = f"{_interval(found)}, {difference.n} pairs, p {_p(found.corrected_p)}"
+    interval = f"difference {difference.mean:+.4f}, interval {difference.low:+.4f} to {difference.high:+.4f}"
+    numbers = f"{interval}, {difference.n} pairs, p {_p(p)}"
     numbers += " after Holm" if contrast.confirmatory else ", not corrected"
-    if found.corrected_p < content.significance:
+    if p < content.significance:
         clear = difference.high < -content.least_gain or difference.low > content.least_gain
         size = "" if clear else f"; it may be smaller than {content.least_gain} nats, which would not count as one"
-        if found.equivalence_p < content.significance:
+        if equivalence_p < content.significance:
             size += f"; within {content.equivalent} nats, the two still count as equal"
         better = "better" if difference.mean < 0 else "worse"
         return f"{first} is {better} than {second} by {abs(difference.mean):.4f} nats a token ({numbers}){size}."
-    if found.equivalence_p < content.significance:
+    if equivalence_p < content.significance:
         return (
             f"{first} and {second} are equal to within {content.equivalent} nats a token ({numbers}; "
-            f"equivalence p {_p(found.equivalence_p)})."
+            f"equivalence p {_p(equivalence_p)})."
         )
     return (
         f"The runs do not tell {first} from {second} ({numbers}); so many pairs find a difference of "
         f"{found.detectable:.4f} nats four times in five."
     )
-
-
-def _interval(found: ContrastFound) -> str:
-    difference = found.difference
-    return f"difference {difference.mean:+.4f}, interval {difference.low:+.4f} to {difference.high:+.4f}"
 
 
 def _away(mean: float, second: str) -> str:

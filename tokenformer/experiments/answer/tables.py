@@ -70,7 +70,7 @@ def _contrast_row(found: ContrastFound) -> tuple[str, ...]:
     kind = f"{contrast.asks} (confirmatory)" if contrast.confirmatory else contrast.asks
     if difference is None:
         return (name, kind, contrast.expected, f"{len(found.missing)} runs missing", *[""] * 6)
-    if difference.p is None:
+    if difference.p is None or found.documents is None:
         return (name, kind, contrast.expected, "1", f"{difference.mean:+.4f}", *[""] * 5)
     return (
         name,
@@ -133,7 +133,9 @@ def benchmark_differences(analysis: Analysis) -> TextTable | None:
     rows = []
     for found in analysis.benchmarks:
         difference = found.difference
-        interval = "" if difference.low is None else f"{100 * difference.low:+.2f} to {100 * difference.high:+.2f}"
+        interval = ""
+        if difference.low is not None and difference.high is not None:
+            interval = f"{100 * difference.low:+.2f} to {100 * difference.high:+.2f}"
         items = f"{100 * found.items[0]:+.2f} to {100 * found.items[1]:+.2f}"
         rows.append((found.contrast, found.task, f"{100 * difference.mean:+.2f}", interval, items))
     headings = ("contrast", "task", "points", "95 % interval over seeds", "over items and seeds")

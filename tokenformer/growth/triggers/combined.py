@@ -56,7 +56,8 @@ class AllTrigger(CombinedTrigger):
 
     def reason(self, progress: Progress, event_steps: Sequence[int], losses: LossHistory) -> str | None:
         reasons = self._reasons(progress, event_steps, losses)
-        return None if None in reasons else " and ".join(reasons)
+        found = [reason for reason in reasons if reason is not None]
+        return " and ".join(found) if len(found) == len(reasons) else None
 
 
 def single_triggers(trigger: Trigger) -> Iterator[Trigger]:

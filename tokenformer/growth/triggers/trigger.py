@@ -49,6 +49,7 @@ class Trigger(Protocol):
     @property
     def needs(self) -> tuple[LossNeed, ...]:
         """The losses that `reason` reads."""
+        ...
 
     def reason(self, progress: Progress, event_steps: Sequence[int], losses: LossHistory) -> str | None:
         """Why the next stage begins now, or None when it does not.

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -15,9 +16,12 @@ from tokenformer.run_folder.names import CONFIG
 from tokenformer.trainer.checkpoint.stored import StoredCheckpoint
 from tokenformer.trainer.checkpoint.written import built_model, one_process
 
+if TYPE_CHECKING:  # otherwise imported after its bootstrap
+    from nanotron.models import NanotronModel
+
 
 @contextmanager
-def loaded_model(stored: StoredCheckpoint, dtype: torch.dtype, device: str | None = None) -> Iterator[torch.nn.Module]:
+def loaded_model(stored: StoredCheckpoint, dtype: torch.dtype, device: str | None = None) -> Iterator["NanotronModel"]:
     """The model in evaluation mode, and Nanotron's process group as long as it is used.
 
     Args:

@@ -49,7 +49,7 @@ class TrainingPlaces:
             return
         if self.accumulator is not None:
             self.accumulator.parameters[name]["fp32"].copy_(self._slice_of_replica(name, precise))
-        if state.moments:
+        if state.moments and state.step is not None:
             moments = {
                 key: self._slice_of_replica(name, self._shard(name, moment)).to(optimized.device, optimized.dtype)
                 for key, moment in state.moments.items()
@@ -67,7 +67,7 @@ class TrainingPlaces:
 
     def _slice_of_replica(self, name: str, shard: torch.Tensor) -> torch.Tensor:
         """The part of a shard that the optimizer of this process holds: with ZeRO-1 a slice of it, flat."""
-        if not isinstance(self.optimizer, ZeroDistributedOptimizer):
+        if self.optimizer is None or not isinstance(self.optimizer, ZeroDistributedOptimizer):
             return shard
         start, end = self.optimizer.param_name_to_dp_rank_offsets[name][dist.get_rank(self.optimizer.dp_pg)]
         return shard.reshape(-1)[start:end].clone()  # a view would keep the whole shard

@@ -49,9 +49,10 @@ class StoredCheckpoint(Mapping[str, ParameterState]):
     def __getitem__(self, name: str) -> ParameterState:
         """Everything about a parameter."""
         state = self.without_moments(name)
-        if self.has_moments:
-            state.moments = {key: self.weights.joined(name, self.optimizer.moments(name, key)) for key in MOMENTS}
-            state.step = self.optimizer.step(name)
+        optimizer = self.optimizer
+        if optimizer is not None and self.has_moments:
+            state.moments = {key: self.weights.joined(name, optimizer.moments(name, key)) for key in MOMENTS}
+            state.step = optimizer.step(name)
         return state
 
     def __contains__(self, name: object) -> bool:

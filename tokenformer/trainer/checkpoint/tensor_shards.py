@@ -14,8 +14,11 @@ import torch
 class SlicesPair(Protocol):
     """As Nanotron's: `shard[local_slices]` is `whole[global_slices]`; a slice for every dimension."""
 
-    local_slices: tuple[slice, ...]
-    global_slices: tuple[slice, ...]
+    @property
+    def local_slices(self) -> tuple[slice, ...]: ...
+
+    @property
+    def global_slices(self) -> tuple[slice, ...]: ...
 
 
 def whole_shape(param) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -21,9 +21,12 @@ from tokenformer.trainer.bridge.cpu_host import ensure_process_group
 from tokenformer.trainer.checkpoint.records import GrowthRecord
 from tokenformer.trainer.checkpoint.stored import SCHEDULE, StoredCheckpoint
 
+if TYPE_CHECKING:  # otherwise imported after its bootstrap
+    from nanotron.parallel import ParallelContext
+
 
 @contextmanager
-def one_process() -> Iterator["ParallelContext"]:  # noqa: F821 (nanotron is imported after its bootstrap)
+def one_process() -> Iterator["ParallelContext"]:
     """Nanotron's parallel context for this process alone; process group and launch variables do not outlive it.
 
     Raises:
@@ -77,10 +80,13 @@ def write_checkpoint(
         config = _nanotron_config(model_config, like.weight.dtype, output.name, origin)
         _write_state(folder, config, parameters, like, context)
         write_atomically(folder / MODEL_CONFIG, json.dumps(asdict(model_config)))
-        growth = growth or (origin and origin.growth) or GrowthRecord(seed=0, model_config=asdict(model_config))
+        growth = (
+            growth or (origin.growth if origin else None) or GrowthRecord(seed=0, model_config=asdict(model_config))
+        )
         write_atomically(folder / GROWTH, json.dumps(asdict(growth), indent=2) + "\n")
-        for name in (CURRICULUM, RUN_CONFIG, SCHEDULE) if origin else ():
-            _copy_if_there(origin.folder / name, folder / name)
+        if origin is not None:
+            for name in (CURRICULUM, RUN_CONFIG, SCHEDULE):
+                _copy_if_there(origin.folder / name, folder / name)
 
 
 def _copy_if_there(source: Path, target: Path) -> None:

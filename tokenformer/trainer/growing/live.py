@@ -92,7 +92,8 @@ def _fill_all(
     places = TrainingPlaces(trainer.unwrapped_model, trainer.optimizer, trainer.grad_accumulator)
     for name, needed_by in stages.items():
         sources = transition.growth_of(name).sources
-        states = {source: old.whole(source, needed_by) for source in sources}
+        wholes = [(source, old.whole(source, needed_by)) for source in sources]
+        states = {source: state for source, state in wholes if state is not None}
         if name in places.params:
             places.fill(name, grown_state(name, states, transition, context, new_moments))
         for source in sources:

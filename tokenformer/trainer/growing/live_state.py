@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.distributed
+from nanotron.models import NanotronModel
 from nanotron.optim.zero import ZeroDistributedOptimizer
 from nanotron.trainer import DistributedTrainer
 from torch.nn.parallel import DistributedDataParallel
@@ -23,7 +24,7 @@ from tokenformer.trainer.checkpoint.tensor_shards import SlicesPair, join_shards
 Slices = tuple[tuple[int, int], ...]
 
 
-def unwrapped(model) -> torch.nn.Module:
+def unwrapped(model) -> NanotronModel:
     return model.module if isinstance(model, DistributedDataParallel) else model
 
 
@@ -47,7 +48,8 @@ def optimizer_slices(optimizer, name: str, numel: int, dp_size: int) -> Slices:
     if not isinstance(optimizer, ZeroDistributedOptimizer):
         return ((0, numel),) * dp_size
     ranges = optimizer.param_name_to_dp_rank_offsets[name]
-    return tuple(tuple(map(int, ranges.get(rank, (0, 0)))) for rank in range(dp_size))
+    slices = (ranges.get(rank, (0, 0)) for rank in range(dp_size))
+    return tuple((int(start), int(end)) for start, end in slices)
 
 
 @dataclass(frozen=True)
@@ -123,9 +125,10 @@ class LiveState:
         weight = self._gathered(name, "weight", described, described[0].dtype, needed_by)
         master = self._gathered(name, "master", described, torch.float32, needed_by) if self.has_master else None
         keys = () if step is None else MOMENT_POWERS
-        moments = {key: self._gathered(name, key, described, optimizer_dtype, needed_by) for key in keys}
-        if self.stage not in needed_by:
+        gathered = [(key, self._gathered(name, key, described, optimizer_dtype, needed_by)) for key in keys]
+        if weight is None:
             return None
+        moments = {key: moment for key, moment in gathered if moment is not None}
         return ParameterState(weight, master, moments, None if step is None else torch.tensor(step))
 
     def _gathered(
@@ -156,7 +159,7 @@ class LiveState:
         """A piece of a parameter, flat, on the stages that need it; sent by the first of those that hold it."""
         holders = self.stages[name]
         receivers, sender = sorted(set(needed_by) - holders), min(holders)
-        if numel and self.stage == sender:
+        if numel and self.stage == sender and piece is not None:
             for receiver in receivers:
                 rank = torch.distributed.get_global_rank(self.pp_pg, receiver)
                 torch.distributed.send(_as_bytes(piece), rank, group=self.pp_pg)

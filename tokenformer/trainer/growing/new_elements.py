@@ -62,8 +62,10 @@ def slow_down(optimizer: torch.optim.Optimizer, parts: list[NewElements], rate: 
 
     @torch.no_grad()
     def take_back(*_) -> None:
-        for part in parts:
-            part.take_back(rate())
+        factor = rate()
+        if factor is not None:
+            for part in parts:
+                part.take_back(factor)
 
     optimizer.register_step_pre_hook(remember)
     optimizer.register_step_post_hook(take_back)

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import torch
 
-from tokenformer.config.building import build_named
+from tokenformer.config.building import as_section, build_named
 from tokenformer.config.loading import apply_assignment
 from tokenformer.config.sections import marked_model_type
 from tokenformer.errors import UserError
@@ -79,8 +79,9 @@ def _random_ids(config, seed: int) -> torch.Tensor:
 
 def _event(stored: StoredCheckpoint, transition: Transition, stage: int) -> GrowthEvent:
     before, after = (model_size(config).parameters for config in (transition.before, transition.after))
-    operator = {"name": transition.operator.name, **asdict(transition.operator)}
-    return GrowthEvent(stage, stored.step, operator, "tokenformer grow", before, after, None, None)
+    return GrowthEvent(
+        stage, stored.step, as_section(transition.operator), "tokenformer grow", before, after, None, None
+    )
 
 
 def grow_checkpoint(growth: GrowOptions) -> list[str]:

@@ -21,7 +21,7 @@ def sample_indices(config: RunConfig, dp_rank: int, first_step: int) -> Iterator
     microbatch, rank by rank.
     """
     size, ranks = config.tokens.micro_batch_size, config.parallelism.dp
-    for step in range(first_step, config.tokens.train_steps):
+    for step in range(first_step, config.steps):
         for microbatch in range(config.tokens.batch_accumulation_per_replica):
             start = step * config.global_batch_size + (microbatch * ranks + dp_rank) * size
             yield list(range(start, start + size))

@@ -51,18 +51,19 @@ def train_from_file(path: Path, assignments: Sequence[str] = ()) -> None:
     check_launch(run.config)
     kernel = _chosen_kernel(run, device)
     start = starting_point(run)
-    folder, steps = run.config.run_folder, run.config.tokens.train_steps
+    folder, steps = run.config.run_folder, run.config.steps
     if start.step >= steps:
         _say(f"{folder} is finished: it has all {steps} steps. See it with: tokenformer report {folder}")
         return
-    if run.scoring is not None:  # read now, so that what is missing is known before work starts
-        names = ", ".join(run.config.evaluation.tasks)
+    evaluation = run.config.evaluation
+    if evaluation is not None and run.scoring is not None:  # read now: what is missing is known before work starts
+        names = ", ".join(evaluation.tasks)
         _say(f"while it trains, {len(run.scoring.requests):,} texts of {names} are scored")
     ensure_process_group()
     from tokenformer.trainer.loop.trainer import train
 
     _say(f"{folder}: {'starts' if start.checkpoint is None else f'goes on after step {start.step} of {steps}'}")
-    for note in growth_notes(run, run.stages()) if run.growth else ():
+    for note in growth_notes(run, run.growth, run.stages()) if run.growth else ():
         _say(note)
     if kernel is not None:
         _say(f"kernel {kernel} on {device}")

@@ -27,6 +27,7 @@ from tokenformer.trainer.bridge.parameter_groups import grouped_parameters
 from tokenformer.trainer.checkpoint import records as checkpoint
 from tokenformer.trainer.checkpoint.records import CurriculumRecord
 from tokenformer.trainer.checkpoint.restore import restore
+from tokenformer.trainer.checkpoint.stored import StoredCheckpoint
 from tokenformer.trainer.growing.live import follow_schedule
 from tokenformer.trainer.growing.live_state import stages_by_name, unwrapped
 from tokenformer.trainer.loop.batches import training_batches
@@ -77,7 +78,7 @@ class TokenformerTrainer(DistributedTrainer):
         names = stages_by_name(unwrapped(self.model), self.parallel_context.pp_pg)
         if follows_size(self.model_config):
             return {name: scale_of(name, self.model_config).learning_rate for name in names}
-        if not self.transitions or not self.run.growth.learning_rate_follows_width:
+        if self.run.growth is None or not self.run.growth.learning_rate_follows_width:
             return {}
         return {name: learning_rate_factor(name, self.transitions) for name in names}
 
@@ -120,9 +121,8 @@ class TokenformerTrainer(DistributedTrainer):
         self.init_checkpoint_path = None
         return self._load_model_checkpoint(model) if self.start.stored is None else model
 
-    def _restore(self):
+    def _restore(self, stored: StoredCheckpoint) -> None:
         """Weights, optimizer and schedule of the checkpoint that the run starts from or goes on after."""
-        stored = self.start.stored
         state_of = stored.__getitem__ if self.start.with_moments else stored.without_moments
         restore(self.unwrapped_model, self.optimizer, self.grad_accumulator, state_of)
         if self.start.checkpoint is not None:
@@ -133,7 +133,7 @@ class TokenformerTrainer(DistributedTrainer):
 
     def post_init(self):
         if self.start.stored is not None:
-            self._restore()
+            self._restore(self.start.stored)
         follow_schedule(self)
         validation = self.run.config.validation
         self.held_out = HeldOutLoss(

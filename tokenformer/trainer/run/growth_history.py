@@ -1,9 +1,9 @@
 """Checks that the model in a checkpoint is the one that the config makes by the same growth events."""
 
-import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
+from tokenformer.config.building import as_section
 from tokenformer.errors import UserError
 from tokenformer.model.config import PROJECTIONS, TokenformerConfig, TokenSegment
 from tokenformer.run_folder.names import GROWTH
@@ -34,8 +34,7 @@ def check_growth_history(run: PreparedRun, folder: Path, growth: GrowthRecord) -
 
 def _differing_events(run: PreparedRun, growth: GrowthRecord) -> Iterator[str]:
     for event in growth.events:
-        operator = run.growth.operator_of(event.stage)
-        now = {"name": operator.name, **dataclasses.asdict(operator)}
+        now = as_section(run.operator_of(event.stage))
         keys = [key for key in now | event.operator if event.operator.get(key) != now.get(key)]
         if keys:
             before, after = ({key: each.get(key) for key in keys} for each in (event.operator, now))

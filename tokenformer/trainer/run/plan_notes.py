@@ -5,6 +5,7 @@ What may not be meant is also said when training starts.
 
 from collections.abc import Iterable
 
+from tokenformer.growth.policy import GrowthPolicy
 from tokenformer.growth.triggers import PlateauTrigger
 from tokenformer.growth.triggers.combined import single_triggers
 from tokenformer.trainer.run.planned_reading import PlannedReading
@@ -27,13 +28,13 @@ def plan_notes(run: PreparedRun, stages: list[Stage], seconds_per_step: list[flo
         reason = "the config has no growth section" if no_section else "there is no operator for its type"
         return [*notes, f"The model keeps its size: {reason}."]
     if any(stage.step is None for stage in stages):
-        notes += _about_losses(run, stages, seconds_per_step)
-    return notes + growth_notes(run, stages)
+        notes += _about_losses(run, run.growth, stages, seconds_per_step)
+    return notes + growth_notes(run, run.growth, stages)
 
 
-def growth_notes(run: PreparedRun, stages: list[Stage]) -> list[str]:
+def growth_notes(run: PreparedRun, policy: GrowthPolicy, stages: list[Stage]) -> list[str]:
     """Notes on growth: events that never come, or that fall outside the constant part of the learning rate."""
-    warnings = [_missing_events(run, stages), *(_schedule_warning(run, stage) for stage in stages[1:])]
+    warnings = [_missing_events(policy, stages), *(_schedule_warning(run, policy, stage) for stage in stages[1:])]
     return [f"Note: {warning}." for warning in dict.fromkeys(warnings) if warning]
 
 
@@ -69,12 +70,12 @@ def _about_ladder(run: PreparedRun) -> str | None:
     return f"Checkpoints of the BabyLM ladder: {rungs}."
 
 
-def _missing_events(run: PreparedRun, stages: list[Stage]) -> str | None:
-    events = run.growth.trigger.events
+def _missing_events(policy: GrowthPolicy, stages: list[Stage]) -> str | None:
+    events = policy.events
     missing = events - (len(stages) - 1)
     if not missing:
         return None
-    if not run.growth.trigger.needs:
+    if not policy.trigger.needs:
         return f"{missing} of {events} growth events never come; lower their levels"
     return (
         f"{missing} of {events} growth events never come, whatever the losses are: the run is too short for them, or "
@@ -82,7 +83,7 @@ def _missing_events(run: PreparedRun, stages: list[Stage]) -> str | None:
     )
 
 
-def _schedule_warning(run: PreparedRun, stage: Stage) -> str | None:
+def _schedule_warning(run: PreparedRun, policy: GrowthPolicy, stage: Stage) -> str | None:
     """Growth wants a constant learning rate: neither warm-up nor decay."""
     schedule = run.config.optimizer.learning_rate_scheduler
     warmup, starting_step = schedule.lr_warmup_steps, schedule.lr_decay_starting_step
@@ -95,17 +96,19 @@ def _schedule_warning(run: PreparedRun, stage: Stage) -> str | None:
         return f"the growth after step {stage.step} falls into the decay of the learning rate" if is_late else None
     if stage.earliest_step < warmup:
         return f"a growth may fall into the warm-up of {warmup} steps; set growth.earliest_step"
-    is_late = decays and _latest_step(run, stage) >= decay
+    is_late = decays and _latest_step(run, policy, stage) >= decay
     return "a growth may fall into the decay of the learning rate; set growth.latest_step" if is_late else None
 
 
-def _latest_step(run: PreparedRun, stage: Stage) -> int:
+def _latest_step(run: PreparedRun, policy: GrowthPolicy, stage: Stage) -> int:
     """Step after which a stage begins at the latest, if it does."""
-    bounds = (stage.latest_step, run.growth.latest_step, run.config.tokens.train_steps - 1)
+    bounds = (stage.latest_step, policy.latest_step, run.config.steps - 1)
     return min(bound for bound in bounds if bound is not None)
 
 
-def _about_losses(run: PreparedRun, stages: list[Stage], seconds_per_step: list[float]) -> list[str]:
+def _about_losses(
+    run: PreparedRun, policy: GrowthPolicy, stages: list[Stage], seconds_per_step: list[float]
+) -> list[str]:
     """Bounds of stages whose steps are not known."""
     flops_per_step = [run.config.tokens_per_step * stage.flops_per_token for stage in stages]
     costs = zip(flops_per_step, seconds_per_step, strict=True)
@@ -115,13 +118,13 @@ def _about_losses(run: PreparedRun, stages: list[Stage], seconds_per_step: list[
         "from the first step on.",
         f"Costs of a step: {_by_stage(f'{flops:.3g} FLOPs and {seconds:.2g} s' for flops, seconds in costs)}.",
     ]
-    for trigger in single_triggers(run.growth.trigger):
+    for trigger in single_triggers(policy.trigger):
         if isinstance(trigger, PlateauTrigger):
             notes.append(_about_plateau(run, trigger, flops_per_step[: trigger.events]))
     return notes
 
 
-def _about_plateau(run: PreparedRun, trigger: PlateauTrigger, flops_per_step: list[float]) -> str:
+def _about_plateau(run: PreparedRun, trigger: PlateauTrigger, flops_per_step: list[int]) -> str:
     """The plateau's rate as what the loss has to do from one of its points to the next."""
     steps = run.config.tokens.val_check_interval if trigger.loss == "validation" else trigger.average_steps
     falls = (f"{100 * trigger.fall_between_points(steps * flops):.3g} %" for flops in flops_per_step)

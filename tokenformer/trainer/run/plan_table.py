@@ -78,7 +78,7 @@ def plan_table(run: PreparedRun) -> str:
     """The stages as text: step, words, tokens, complexity, parameters, FLOPs and an estimated time."""
     stages = run.stages()
     rates = [_flops_per_second(run, number) for number in range(len(stages))]
-    steps, data = run.config.tokens.train_steps, run.config.data_stages[0].name
+    steps, data = run.config.steps, run.config.data_stages[0].name
     title = escape(f"{run.name}: {run.config.model_type}, {steps:,} steps on {data}")
     table = Table(title=title, title_justify="left")
     headings = ("stage", "from step", "words", "tokens", "complexity", "parameters", "FLOPs", "time", "why")
@@ -86,8 +86,8 @@ def plan_table(run: PreparedRun) -> str:
         table.add_column(heading, justify="left" if heading == "why" else "right")
     begins = [stage.earliest_step for stage in stages]
     for number, stage in enumerate(stages):
-        known = stage.step is not None
-        row = _known_stage(stage, _seconds(run, begins[:number], stage.step, rates)) if known else _open_stage(stage)
+        seconds = _seconds(run, begins[:number], stage.earliest_step, rates)
+        row = _open_stage(stage) if stage.step is None else _known_stage(stage, seconds)
         table.add_row(str(number + 1), *row)
     table.add_section()
     table.add_row("end", *_end(run, stages, rates))
@@ -134,7 +134,7 @@ def _open_stage(stage: Stage) -> tuple[str, ...]:
 
 def _end(run: PreparedRun, stages: list[Stage], rates: list[float]) -> tuple[str, ...]:
     """The last row. What is open costs most if each stage begins at its earliest step, and least at its latest."""
-    steps = run.config.tokens.train_steps
+    steps = run.config.steps
     last = run.progress(steps, [])
     row = (f"{steps:,}", f"{last.words:,.0f}", f"{last.tokens:,}", f"{last.complexity:.3f}")
     costs = []

@@ -19,7 +19,7 @@ from tokenformer.evaluation.outcomes import Scoring
 from tokenformer.evaluation.requests import TextEncoder
 from tokenformer.evaluation.task_data import data_folder, load_task
 from tokenformer.evaluation.task_files import find_tasks
-from tokenformer.growth.operator import Transition
+from tokenformer.growth.operator import GrowthOperator, Transition
 from tokenformer.growth.policy import ExpectedEvent, GrowthPolicy, PlannedRun, expected_events, growth_policy
 from tokenformer.growth.triggers import LossHistory, Progress
 from tokenformer.model.flops import model_size
@@ -69,15 +69,14 @@ class PreparedRun:
         self.base_model_config = model_config_from(config.model.model_config, config.model_type, name)
         multiple = config.model.make_vocab_size_divisible_by * config.parallelism.tp
         self.base_model_config.vocab_size = math.ceil(self.base_model_config.vocab_size / multiple) * multiple
-        events = self.growth.trigger.events if self.growth else 0
+        events = self.growth.events if self.growth else 0
         self.model_configs = [self.grown_model_config(stages) for stages in range(events + 1)]
         check_model(config, self.model_configs, self.corpus.vocabulary_size)
         if self.growth is not None:
             check_growth(config, self.growth)
         self.plan = self._sample_plan()
         self.config = config = self._with_steps()
-        steps = config.tokens.train_steps
-        self._progress = PlanProgress.of(self.plan, steps, config.global_batch_size, config.curriculum.smoothing)
+        self._progress = PlanProgress.of(self.plan, config.steps, config.global_batch_size, config.curriculum.smoothing)
         self.context = self._context_schedule()
         self.rungs: dict[int, int] = ladder_steps(self._progress.words) if config.checkpoints.babylm_ladder else {}
         """Steps after which rungs of the BabyLM ladder are reached, and the words of the rung."""
@@ -111,7 +110,7 @@ class PreparedRun:
         table, curriculum = self.corpus.train, self.config.curriculum
         parameters = dict(curriculum.ordering)
         ordering = parameters.pop("name", None)
-        words, steps = curriculum.budget.words, self.config.tokens.train_steps
+        words = curriculum.budget.words
         try:
             return build_plan(
                 document_tokens=table.tokens,
@@ -126,7 +125,7 @@ class PreparedRun:
                 mixture=curriculum.mixture,
                 keep_neighbours=curriculum.keep_neighbours,
                 seed=self.config.data_stages[0].data.seed,
-                total_tokens=steps * self.config.tokens_per_step if words is None else None,
+                total_tokens=self.config.steps * self.config.tokens_per_step if words is None else None,
                 total_words=None if words is None else number_of_words(words, "budget: words"),
                 tokens_per_step=self.config.tokens_per_step,
                 maximum_epochs=curriculum.budget.max_epochs,
@@ -158,10 +157,10 @@ class PreparedRun:
         return dataclasses.replace(self.config, tokens=tokens)
 
     def _context_schedule(self) -> ContextSchedule:
-        tokens, phases = self.config.tokens, self.config.curriculum.context_length
+        config, phases = self.config, self.config.curriculum.context_length
         pairs = None if phases is None else [(phase.length, phase.until) for phase in phases]
         try:
-            return ContextSchedule.of(pairs, tokens.sequence_length, tokens.train_steps)
+            return ContextSchedule.of(pairs, config.tokens.sequence_length, config.steps)
         except UserError as error:
             raise UserError(f"{self.name}: curriculum: {error}") from None
 
@@ -169,12 +168,18 @@ class PreparedRun:
         """The model's config after so many growth events."""
         model_config = self.base_model_config
         for stage in range(1, stages + 1):
-            model_config = Transition.by(self.growth.operator_of(stage), model_config).after
+            model_config = Transition.by(self.operator_of(stage), model_config).after
         return dataclasses.replace(model_config)
+
+    def operator_of(self, stage: int) -> GrowthOperator:
+        """The operator of a growth event; events are counted from 1."""
+        if self.growth is None:
+            raise ValueError(f"{self.name} has no growth")
+        return self.growth.operator_of(stage)
 
     def transition(self, stage: int) -> Transition:
         """The growth event of a number, from 1."""
-        return Transition(self.growth.operator_of(stage), *self.model_configs[stage - 1 : stage + 1])
+        return Transition(self.operator_of(stage), *self.model_configs[stage - 1 : stage + 1])
 
     def progress(self, step: int, event_steps: Sequence[int]) -> Progress:
         """Where the run stands after so many steps, given those after which it grew: a pure function of the plan."""
@@ -195,12 +200,12 @@ class PreparedRun:
     def saves_checkpoint(self, step: int) -> bool:
         """Tells whether a checkpoint is due after this step: at the interval, at a rung of the ladder, at the end."""
         is_due = step % self.config.checkpoints.checkpoint_interval == 0 or step in self.rungs
-        return is_due or step == self.config.tokens.train_steps
+        return is_due or step == self.config.steps
 
     def measures_validation(self, step: int) -> bool:
         """Tells whether held-out loss is due after this step: before the first, after the last, and at the interval."""
         interval = self.config.tokens.val_check_interval
-        return step in (0, self.config.tokens.train_steps) or (interval > 0 and step % interval == 0)
+        return step in (0, self.config.steps) or (interval > 0 and step % interval == 0)
 
     def loss_history(self) -> LossHistory:
         """The empty history of the losses that the trigger reads."""
@@ -210,7 +215,7 @@ class PreparedRun:
         """The stages of the run: for triggers that the plan determines, as they will fall."""
         events = []
         if self.growth is not None:
-            planned = PlannedRun(self.config.tokens.train_steps, self.progress, self.measures_validation)
+            planned = PlannedRun(self.config.steps, self.progress, self.measures_validation)
             events = expected_events(self.growth, planned)
         start = ExpectedEvent(0, 0, "start")
         return [self._stage(number, [start, *events]) for number in range(len(events) + 1)]
@@ -218,14 +223,13 @@ class PreparedRun:
     def _stage(self, number: int, beginnings: list[ExpectedEvent]) -> Stage:
         begins = beginnings[number]
         progress = self.progress(begins.earliest, [event.earliest for event in beginnings[1 : number + 1]])
-        is_known = begins.reason is not None
         return Stage(
-            step=begins.earliest if is_known else None,
+            step=None if begins.reason is None else begins.earliest,
             earliest_step=begins.earliest,
             latest_step=begins.latest,
-            reason=begins.reason if is_known else "depends on losses",
+            reason=begins.reason or "depends on losses",
             progress=progress,
             parameters=self._sizes[number].parameters,
             flops_per_token=self._sizes[number].training_flops_per_token(self.context.length_at(begins.earliest)),
-            flops=progress.flops if is_known else None,
+            flops=None if begins.reason is None else progress.flops,
         )

@@ -16,7 +16,8 @@ class MetricsWriter(Observer):
             trainer.clock.seconds = self.file.elapsed_seconds
 
     def log(self, trainer, line):
-        self.file.write(line)
+        if self.file is not None:
+            self.file.write(line)
 
     def close(self, trainer):
         if self.file is not None:

@@ -2,16 +2,20 @@
 
 import sys
 import time
+from typing import TYPE_CHECKING
 
 from tokenformer.console import SECONDS_BETWEEN_LINES, short_number
 from tokenformer.run_folder import keys
 from tokenformer.trainer.loop.observers.observer import Line, Observer
 
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
 
 class ProgressBar(Observer):
     """Step, loss, complexity, size and time left; a bar in a terminal, a line now and then elsewhere."""
 
-    bar = task = None
+    bar: "Progress | None" = None
 
     def before_training(self, trainer):
         self.first, self.steps = trainer.start_iteration_step, trainer.config.tokens.train_steps
@@ -37,13 +41,13 @@ class ProgressBar(Observer):
 
         columns = [TextColumn("step"), MofNCompleteColumn(), BarColumn(), TextColumn("{task.description}")]
         self.bar = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
-        self.task = self.bar.add_task("", total=self.steps, completed=self.first)
+        self.bar.add_task("", total=self.steps, completed=self.first)
         self.bar.start()
 
     def _update(self, line: Line) -> None:
         step = line[keys.STEP]
         if self.bar is not None:
-            self.bar.update(self.task, completed=step, description=step_in_words(line))
+            self.bar.update(self.bar.task_ids[0], completed=step, description=step_in_words(line))
         elif (
             step == self.steps
             or keys.HELD_OUT_LOSS in line

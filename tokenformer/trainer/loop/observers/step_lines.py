@@ -32,7 +32,8 @@ def line_of(trainer, step: FinishedStep) -> Line:
     }
     if config.curriculum.context_length is not None:
         line[keys.CONTEXT_LENGTH] = length
-    line[keys.LOSS] = step.loss.item()
+    if step.loss is not None:
+        line[keys.LOSS] = step.loss.item()
     if config.optimizer.clip_grad is not None:
         line[keys.GRADIENT_NORM] = trainer.grad_norm_unclipped.item()
     return line

@@ -44,12 +44,12 @@ class Stopping(Observer):
             return
         if not trainer.run.saves_checkpoint(step.number):
             trainer.save_checkpoint()
-        name, folder = signal.Signals(number).name, trainer.run.config.checkpoints_folder / str(step.number)
+        received, folder = signal.Signals(number), trainer.run.config.checkpoints_folder / str(step.number)
         steps = trainer.config.tokens.train_steps
         raise TrainingStopped(
-            STATUS[number],
-            f"stopped by {name} after step {step.number} of {steps}, which is saved as {folder}: the same command goes "
-            "on from there",
+            STATUS[received],
+            f"stopped by {received.name} after step {step.number} of {steps}, which is saved as {folder}: the same "
+            "command goes on from there",
         )
 
     def close(self, trainer):
