@@ -23,6 +23,8 @@ width right, power of two or not. Arguments that all kernels share:
     BLOCK                       columns a program, or a tile, handles at once; a power of two
 """
 
+from typing import Any
+
 import triton
 import triton.language as tl
 
@@ -341,4 +343,4 @@ def theta_grads(
 
 
 _LAUNCHED = (theta_forward, theta_backward, theta_sums, theta_weights, theta_dots, theta_grads)
-KERNELS = {kernel.__name__: kernel for kernel in _LAUNCHED}
+KERNELS: dict[str, Any] = {kernel.__name__: kernel for kernel in _LAUNCHED}

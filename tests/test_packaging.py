@@ -39,6 +39,7 @@ NEED_NANOTRON = {
     "tokenformer.trainer.growing.live_state",
     "tokenformer.trainer.growing.memory",
     "tokenformer.trainer.loop.live_evaluation",
+    "tokenformer.trainer.bridge.checkpoint_bars",
     "tokenformer.trainer.bridge.llama_weights",
     "tokenformer.trainer.bridge.parameter_groups",
     "tokenformer.trainer.loop.trainer",
@@ -191,7 +192,7 @@ except ImportError as error:
 
 def test_a_wheel_holds_every_module_its_data_and_nothing_else(wheel):
     everything = [name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name]
-    patterns = ("*/reference_data/*", "*/tasks/*.yaml")
+    patterns = ("*/reference_data/*", "*/tasks/*.yaml", "py.typed")
     paths = [path for pattern in patterns for path in (REPOSITORY / "tokenformer").glob(pattern)]
     data = {str(path.relative_to(REPOSITORY)) for path in paths}
     assert data and data <= set(everything)

@@ -3,7 +3,7 @@
 import importlib
 from collections import UserDict
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 from tokenformer.config.nearest import nearest_word
 from tokenformer.config.plugins import load_installed_plugins
@@ -18,8 +18,6 @@ class Named(Protocol):
     @property
     def name(self) -> str: ...
 
-
-NamedEntry = TypeVar("NamedEntry", bound=Named)
 
 REGISTRIES: dict[str, "Registry"] = {}
 """Kind -> registry, of every room that has been imported."""
@@ -49,16 +47,17 @@ class Registry(UserDict, Generic[Entry]):
         self.kind, self.name_in = kind, name_in
         REGISTRIES[kind] = self
 
-    def enter(self: "Registry[NamedEntry]", *entries: NamedEntry) -> None:
+    def enter(self, *entries: Entry) -> None:
         """Enters what carries its own `name`.
 
         Raises:
             UserError: another entry has the name already.
         """
         for entry in entries:
-            if self.data.get(entry.name, entry) is not entry:
-                raise UserError(f"the {self.kind} {entry.name!r} is there already; give the new one another name")
-            self.data[entry.name] = entry
+            name = cast(Named, entry).name
+            if self.data.get(name, entry) is not entry:
+                raise UserError(f"the {self.kind} {name!r} is there already; give the new one another name")
+            self.data[name] = entry
 
     def __getitem__(self, name: str) -> Entry:
         entry = self.data[name]

@@ -140,7 +140,9 @@ class PattentionFeedForward(nn.Module):
 class SwiGLU(nn.Module):
     def __init__(self, config: TokenformerConfig):
         super().__init__()
-        hidden, width = config.hidden_size, config.swiglu_width or 0
+        hidden, width = config.hidden_size, config.swiglu_width
+        if width is None:
+            raise ValueError("feed_forward_layer is swiglu, and swiglu_width is missing")
         self.gate = nn.Linear(hidden, width, bias=False)
         self.up = nn.Linear(hidden, width, bias=False)
         self.down = nn.Linear(width, hidden, bias=False)

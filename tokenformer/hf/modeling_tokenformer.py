@@ -4,7 +4,7 @@ A copy lies in every export, so it imports torch, transformers and its neighbour
 """
 
 import dataclasses
-from typing import Any
+from typing import Any, cast
 
 import torch
 import transformers
@@ -240,7 +240,7 @@ class TokenformerForSequenceClassification(TokenformerPreTrainedModel):
         super().__init__(config)
         self.num_labels = config.num_labels
         self.model = TokenformerModel(config)
-        self.score = nn.Linear(config.hidden_size, config.num_labels or 0, bias=False)
+        self.score = nn.Linear(config.hidden_size, cast(int, config.num_labels), bias=False)
         self.post_init()
 
     def last_tokens(self, input_ids, attention_mask, hidden: torch.Tensor) -> torch.Tensor:

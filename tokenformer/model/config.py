@@ -198,6 +198,17 @@ class TokenformerConfig:
         return self.hidden_size // self.num_attention_heads
 
     @property
+    def vocabulary(self) -> int:
+        """Rows of the embedding.
+
+        Raises:
+            ValueError: `vocab_size` is null, and no corpus has filled it in.
+        """
+        if self.vocab_size is None:
+            raise ValueError("model_config.vocab_size is null until a corpus has filled it in")
+        return self.vocab_size
+
+    @property
     def key_value_heads(self) -> int:
         return self.num_key_value_heads or self.num_attention_heads
 

@@ -201,7 +201,7 @@ class TokenformerForTraining(NanotronModel):
         """
         builders = [block.module_builder for block in self.model.decoder]
         costs: dict[Any, int] = dict(zip(builders, block_matrix_parameters(self.config), strict=True))
-        return costs | {TensorParallelColumnLinear: (self.config.vocab_size or 0) * self.config.hidden_size}
+        return costs | {TensorParallelColumnLinear: self.config.vocabulary * self.config.hidden_size}
 
     def get_flops_per_sec(
         self, iteration_time_in_sec: float, sequence_length: int, global_batch_size: int

@@ -1,5 +1,6 @@
 """Brackets of k kinds: Dyck-k, where kinds nest, and k-Shuffle Dyck, where each kind is balanced by itself."""
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -76,6 +77,10 @@ def neighbours(state: tuple[int, ...], most: int) -> list[tuple[int, ...]]:
 class _Brackets(FormalLanguage):
     """The part that both languages share. Strings of one difficulty and length are equally likely."""
 
+    kinds: int = key(3, "k, the kinds of brackets", least=1, most=50)
+    depth: int = key(6, "m, the most brackets that are open at once", least=1, most=50)
+    longest: int = key(48, "symbols of the longest string", least=2, most=400)
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if 2 * self.depth > self.longest:
@@ -103,14 +108,15 @@ class _Brackets(FormalLanguage):
             "count": [((i, closing_of[own]),) for i, own in enumerate(symbols) if own in closing_of],
         }
 
+    @staticmethod
+    @abstractmethod
+    def _other_kinds(symbols: list[str], closing_of: dict[str, str]) -> list[Edit]:
+        """The edits that put one bracket of another kind in."""
+
 
 @dataclass(frozen=True)
 class Dyck(_Brackets):
     """Dyck-(k, m): a closing bracket closes the last one that is open, which is of its kind; m nest at most."""
-
-    kinds: int = key(3, "k, the kinds of brackets", least=1, most=50)
-    depth: int = key(6, "m, the most brackets that are open at once", least=1, most=50)
-    longest: int = key(48, "symbols of the longest string", least=2, most=400)
 
     name = "dyck"
     knob = "depth: the largest number of brackets that are open at once"

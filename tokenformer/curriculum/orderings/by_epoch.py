@@ -1,7 +1,7 @@
 """Orderings that read each epoch whole: at random, sorted, in several climbs, source by source, or ordered at first."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -76,7 +76,7 @@ class ByDomain(OrderingKeys):
     sorted: bool = key(False, "each source is read easy to hard, and not in random order")
 
     name = "by_domain"
-    mixes_sources = False
+    mixes_sources: ClassVar[bool] = False
 
     def order(self, copies: Copies, generator: np.random.Generator) -> np.ndarray:
         """As `Ordering.order`."""

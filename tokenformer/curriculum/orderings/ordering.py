@@ -19,9 +19,7 @@ class Ordering(Protocol):
     """
 
     name: str
-
-    @property
-    def mixes_sources(self) -> bool: ...
+    mixes_sources: ClassVar[bool]
 
     def order(self, copies: Copies, generator: np.random.Generator) -> np.ndarray:
         """int64[m]: a permutation of the copies, in the order in which they are read."""

@@ -1,6 +1,7 @@
 """Growth when something reaches a level: the complexity of the text, or the amount of training."""
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tokenformer.config.building import Checked
@@ -11,7 +12,7 @@ from tokenformer.growth.triggers.trigger import Progress
 
 
 @dataclass(frozen=True)
-class LevelTrigger(Checked):
+class LevelTrigger(Checked, ABC):
     """The part that both triggers share: one list of levels is given, and each growth event takes the next of them."""
 
     needs = ()
@@ -20,15 +21,15 @@ class LevelTrigger(Checked):
         super().__post_init__()
         self._levels()
 
-    def _lists(self) -> dict[str, list[float]]:
+    @abstractmethod
+    def _lists(self) -> Mapping[str, Sequence[float]]:
         """Each list of levels that the user may give, by its key."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _reached(self, key: str, progress: Progress) -> tuple[float, str, str]:
         """The quantity that a list is compared with, both in words and with the format of a level."""
-        raise NotImplementedError
 
-    def _levels(self) -> tuple[str, list[float]]:
+    def _levels(self) -> tuple[str, Sequence[float]]:
         """The key of the only list that is given, and the list.
 
         Raises:
@@ -83,7 +84,7 @@ class ComplexityTrigger(LevelTrigger):
 
     name = "complexity"
 
-    def _lists(self) -> dict[str, list[float]]:
+    def _lists(self) -> Mapping[str, Sequence[float]]:
         quantiles = [round(100 * stage / self.stages, 6) for stage in range(1, self.stages)] if self.stages else []
         return {
             "thresholds": self.thresholds,
@@ -116,7 +117,7 @@ class ScheduleTrigger(LevelTrigger):
 
     name = "schedule"
 
-    def _lists(self) -> dict[str, list[float]]:
+    def _lists(self) -> Mapping[str, Sequence[float]]:
         return {"steps": self.steps, "words": self.words, "tokens": self.tokens, "flops": self.flops}
 
     def _reached(self, key: str, progress: Progress) -> tuple[float, str, str]:

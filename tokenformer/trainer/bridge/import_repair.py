@@ -92,7 +92,11 @@ class _RotaryBase(_Mending):
 
 def _add_rotary_field(tree: ast.Module) -> int:
     config = _class_in(tree, "LlamaConfig")
-    places = {node.target.id: place for place, node in enumerate(config.body) if isinstance(node, ast.AnnAssign)}
+    places = {
+        node.target.id: place
+        for place, node in enumerate(config.body)
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+    }
     if "rope_theta" in places:
         return 0
     config.body.insert(max(places.values()) + 1, ast.parse("rope_theta: float = 10000.0").body[0])
