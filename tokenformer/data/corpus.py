@@ -32,7 +32,7 @@ _PREPARE = "tokenformer prepare INPUT ... --output"
 
 @dataclass(frozen=True)
 class DocumentColumns:
-    """What is known of each document of a split. All arrays have the length of the split in documents."""
+    """Columns of a split with one entry a document. All arrays have the length of the split in documents."""
 
     tokens: np.ndarray
     """Tokens, end-of-document token included: int64."""
