@@ -4,9 +4,11 @@ from tokenformer.growth.triggers.combined import AllTrigger, AnyTrigger
 from tokenformer.growth.triggers.levels import ComplexityTrigger, ScheduleTrigger
 from tokenformer.growth.triggers.losses import LossHistory, LossNeed, LossPoint
 from tokenformer.growth.triggers.plateau import PlateauTrigger, ValidationNotRising
+from tokenformer.growth.triggers.same_as import SameAsTrigger
 from tokenformer.growth.triggers.trigger import TRIGGERS, Progress, Trigger
 
 TRIGGERS.enter(ComplexityTrigger, ScheduleTrigger, PlateauTrigger, ValidationNotRising, AnyTrigger, AllTrigger)
+TRIGGERS.enter(SameAsTrigger)
 
 __all__ = [
     "TRIGGERS",
@@ -18,6 +20,7 @@ __all__ = [
     "LossPoint",
     "PlateauTrigger",
     "Progress",
+    "SameAsTrigger",
     "ScheduleTrigger",
     "Trigger",
     "ValidationNotRising",

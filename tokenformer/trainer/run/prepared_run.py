@@ -27,6 +27,7 @@ from tokenformer.run_config import load_run_config
 from tokenformer.trainer.bridge.model_config import model_config_from
 from tokenformer.trainer.run.checks import check_growth, check_model, check_settings
 from tokenformer.trainer.run.plan_progress import PlanProgress
+from tokenformer.trainer.run.yoked_growth import with_yoked_steps
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class PreparedRun:
     """
 
     def __init__(self, config: RunConfig, name: str):
-        self.config, self.name = config, name
+        self.config, self.name = (config := with_yoked_steps(config, name)), name
         self.growth: GrowthPolicy | None = growth_policy(config.growth, config.model_type, name)
         check_settings(config)
         self.config = config = self._with_vocabulary()

@@ -6,13 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from tokenformer.config.comparison import differences
-from tokenformer.config.loading import as_yaml, load_config
+from tokenformer.config.loading import as_yaml
 from tokenformer.config.sections import RunConfig
 from tokenformer.errors import UserError
 from tokenformer.growth.triggers import LossHistory
-from tokenformer.run_folder import keys
-from tokenformer.run_folder.metrics import read_metrics
-from tokenformer.run_folder.names import CONFIG, METRICS, RUN_CONFIG
 from tokenformer.trainer.checkpoint.records import (
     GrowthRecord,
     latest_checkpoint,
@@ -21,6 +18,7 @@ from tokenformer.trainer.checkpoint.records import (
     read_losses,
 )
 from tokenformer.trainer.checkpoint.stored import StoredCheckpoint
+from tokenformer.trainer.run.earlier_config import earlier_config
 from tokenformer.trainer.run.growth_history import check_growth_history
 from tokenformer.trainer.run.initial_checkpoint import initial_checkpoint
 from tokenformer.trainer.run.prepared_run import PreparedRun
@@ -66,20 +64,8 @@ def _is_free(key: str, reads_validation: bool) -> bool:
     return any(key == free or key.startswith(free + ".") for free in FREE_KEYS)
 
 
-def _earlier_config(run_folder: Path, checkpoint: Path | None) -> RunConfig | None:
-    """The config with which the newest checkpoint was written, or else the run's first steps were done, if any were.
-
-    A checkpoint that was written before it held its run's config belongs to the run in whose folder it is sought.
-    """
-    if checkpoint is not None and (checkpoint / RUN_CONFIG).exists():
-        return load_config(checkpoint / RUN_CONFIG)
-    has_begun = checkpoint is not None or any(line[keys.STEP] > 0 for line in read_metrics(run_folder / METRICS))
-    path = run_folder / CONFIG
-    return load_config(path) if has_begun and path.exists() else None
-
-
 def _check_same_run(config: RunConfig, losses: LossHistory, checkpoint: Path | None) -> None:
-    earlier = _earlier_config(config.run_folder, checkpoint)
+    earlier = earlier_config(config.run_folder, checkpoint)
     if earlier is None:
         return
     if earlier.general.run != config.general.run:
