@@ -12,6 +12,7 @@ from tokenformer.config.sections import RunConfig
 from tokenformer.curriculum import ORDERINGS, SELECTIONS
 from tokenformer.growth.triggers import TRIGGERS
 from tokenformer.model.config import MODEL_TYPES
+from tokenformer.observers import OBSERVERS
 
 START = {
     "tokenformer": {
@@ -35,7 +36,7 @@ START = {
 }
 """Model type -> a small model to start from; these keys have no default that would fit every run."""
 
-CHECKED = {registry.kind: registry for registry in (ORDERINGS, SELECTIONS, TRIGGERS, MODEL_TYPES)}
+CHECKED = {registry.kind: registry for registry in (ORDERINGS, SELECTIONS, TRIGGERS, MODEL_TYPES, OBSERVERS)}
 """Operators are not among them: they need torch, and `growth.policy` checks their sections."""
 
 

@@ -29,8 +29,9 @@ MEANT = {
     "curriculum.ordering.strat": "start",
     "growth.trigger.percentile": "percentiles",
     "growth.erliest_step": "earliest_step",
+    "general.tensorboard": "logging.tensorboard",
 }
-NO_GUESS = ["logging.wandb", "growth.trigger.moon", "general.tensorboard", "parallelism.cpu", "xyz"]
+NO_GUESS = ["logging.comet", "growth.trigger.moon", "general.mlflow", "parallelism.cpu", "xyz"]
 
 
 @pytest.fixture(scope="module")

@@ -119,6 +119,9 @@ class Logging:
     log_level: str = key("warning", "of rank 0", choices=LOG_LEVELS)
     log_level_replica: str = key("warning", "of the other ranks", choices=LOG_LEVELS)
     iteration_step_info_interval: int = key(1, "steps between lines of metrics.jsonl", least=1, most=MOST_STEPS)
+    tensorboard: bool = key(False, "metrics also for TensorBoard, in RUNS_FOLDER/RUN/tensorboard; needs tensorboard")
+    wandb: bool = key(False, "metrics also for Weights & Biases, in the project general.project; needs wandb")
+    trackio: bool = key(False, "metrics also for trackio, in the project general.project; needs trackio")
 
 
 @dataclass
@@ -341,7 +344,7 @@ class Evaluation:
 @dataclass(kw_only=True)
 class RunConfig:
     general: General = key(General(), "the run and its folder")
-    plugins: List[str] = key([], "Python modules that register operators, triggers, measures, orderings, selections")
+    plugins: List[str] = key([], "Python modules from outside that register operators, orderings, observers and so on")
     parallelism: Parallelism = key(Parallelism(), "how the model is spread over processes")
     model: Model = key(REQUIRED, "the model")
     tokenizer: Tokenizer = key(Tokenizer(), "Nanotron's section")
@@ -354,6 +357,9 @@ class RunConfig:
     growth: Optional[Growth] = key(None, "when and how the model grows; null: never")
     validation: Validation = key(Validation(), "how held-out loss is measured")
     evaluation: Optional[Evaluation] = key(None, "tasks that are scored on the live model while it trains; null: none")
+    observers: List[Dict[str, Any]] = key(
+        [], "more observers of the training, from plug-ins: each its name and its keys", registry="observer"
+    )
 
     @property
     def run_folder(self) -> Path:

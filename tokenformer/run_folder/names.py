@@ -8,6 +8,7 @@ READING = "reading.json"
 BASELINES = "baselines.json"
 PAGE = "report.html"
 PICTURE = "loss.png"
+TENSORBOARD = "tensorboard"
 CHECKPOINTS = "checkpoints"
 
 FILES = {
@@ -18,6 +19,7 @@ FILES = {
     BASELINES: "Held-out losses of n-gram models on the same text, written by `tokenformer report`.",
     PAGE: "The report, written by `tokenformer report`.",
     PICTURE: "The picture of the report.",
+    TENSORBOARD: "The metrics for TensorBoard, where `logging.tensorboard` is true.",
     CHECKPOINTS: "The checkpoints, unless `checkpoints.checkpoints_path` names another place for them.",
 }
 

@@ -2,11 +2,14 @@
 
 import json
 import re
+from dataclasses import dataclass
 from itertools import pairwise
 
 import pytest
 
 from tests.support.training.run_files import step_lines
+from tokenformer.config.keys import key
+from tokenformer.observers import OBSERVERS, Observer
 from tokenformer.run_folder.keys import KEYS
 from tokenformer.run_folder.names import CHECKPOINT_FILES, FILES
 
@@ -89,32 +92,37 @@ def test_observers_can_be_left_out_alone(live_trainer):
     assert not (run / "checkpoints").exists()
 
 
-def test_an_observer_sees_the_steps_and_adds_to_their_lines_and_to_checkpoints(live_trainer):
-    with live_trainer(*SHORT) as trainer:
-        from tokenformer.trainer.loop.observers.observer import Observer
+def test_an_observer_of_the_yaml_sees_the_steps_and_adds_to_their_lines_and_to_checkpoints(live_trainer, monkeypatch):
+    observers = []
 
-        class WeightNorm(Observer):
-            def __init__(self):
-                self.calls = []
+    @dataclass
+    class WeightNorm(Observer):
+        power: float = key(2.0, "of the norm", above=0)
 
-            def before_training(self, trainer):
-                self.calls.append("training")
+        def __post_init__(self):
+            self.calls = []
+            observers.append(self)
 
-            def before_step(self, trainer):
-                self.calls.append(trainer.iteration_step)
+        def before_training(self, trainer):
+            self.calls.append("training")
 
-            def after_step(self, trainer, step):
-                step.measured["weight_norm"] = max(float(p.norm()) for p in trainer.unwrapped_model.parameters())
+        def before_step(self, trainer):
+            self.calls.append(trainer.iteration_step)
 
-            def write_state(self, trainer, folder):
-                (folder / "weight_norm.json").write_text(json.dumps(self.calls))
+        def after_step(self, trainer, step):
+            weights = [parameter.detach() for parameter in trainer.unwrapped_model.parameters()]
+            step.measured["weight_norm"] = max(weight.norm(self.power).item() for weight in weights)
 
-            def close(self, trainer):
-                self.calls.append("closed")
+        def write_state(self, trainer, folder):
+            (folder / "weight_norm.json").write_text(json.dumps(self.calls))
 
-        observer = WeightNorm()
-        trainer.observers.insert(0, observer)
+        def close(self, trainer):
+            self.calls.append("closed")
+
+    monkeypatch.setitem(OBSERVERS.data, "weight_norm", WeightNorm)
+    with live_trainer(*SHORT, "observers=[{name: weight_norm, power: 1}]") as trainer:
         trainer.fit()
+    observer = observers[-1]
     run = trainer.run.config.run_folder
     assert observer.calls == ["training", 1, 2, 3, 4, 5, 6, "closed"]
     assert all(line["weight_norm"] > 0 for line in step_lines(run))

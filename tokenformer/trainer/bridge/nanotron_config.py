@@ -28,6 +28,11 @@ def _model(config: RunConfig, model_config: Any) -> dict[str, Any]:
     }
 
 
+def _named(section: Any, *keys: str) -> dict[str, Any]:
+    """The keys of a section that are Nanotron's."""
+    return {key: getattr(section, key) for key in keys}
+
+
 def nanotron_settings(config: RunConfig, model_config: Any) -> dict[str, Any]:
     """The mapping that Nanotron 0.4's `get_config_from_file` reads.
 
@@ -37,9 +42,8 @@ def nanotron_settings(config: RunConfig, model_config: Any) -> dict[str, Any]:
         model_config: the model's config as it is now, grown or not, a dataclass.
     """
     data = config.data_stages[0].data
-    general = {key: getattr(config.general, key) for key in ("project", "run", "seed", "ignore_sanity_checks")}
     return {
-        "general": general,
+        "general": _named(config.general, "project", "run", "seed", "ignore_sanity_checks"),
         "parallelism": dataclasses.asdict(config.parallelism) | {"expert_parallel_size": 1},
         "model": _model(config, model_config),
         "tokenizer": dataclasses.asdict(config.tokenizer),
@@ -50,7 +54,7 @@ def nanotron_settings(config: RunConfig, model_config: Any) -> dict[str, Any]:
             "resume_checkpoint_path": None,
             "checkpoints_path_is_shared_file_system": True,
         },
-        "logging": dataclasses.asdict(config.logging),
+        "logging": _named(config.logging, "log_level", "log_level_replica", "iteration_step_info_interval"),
         "tokens": dataclasses.asdict(config.tokens),
         "optimizer": _optimizer(config),
         "data": {"dataset": None, "seed": data.seed, "num_loading_workers": data.num_loading_workers},

@@ -20,6 +20,7 @@ from tokenformer.growth.operator import learning_rate_factor
 from tokenformer.growth.triggers import Progress
 from tokenformer.model.flops import model_size
 from tokenformer.model.parametrization import follows_size, scale_of
+from tokenformer.observers import FinishedStep, Observer
 from tokenformer.run_folder import keys
 from tokenformer.run_folder.names import CONFIG, READING, RUN_CONFIG, STAGES
 from tokenformer.trainer.bridge.nanotron_config import as_nanotron_yaml
@@ -33,7 +34,6 @@ from tokenformer.trainer.growing.live_state import stages_by_name, unwrapped
 from tokenformer.trainer.loop.batches import training_batches
 from tokenformer.trainer.loop.clock import TrainingClock
 from tokenformer.trainer.loop.observers.divergence import refuse_infinite
-from tokenformer.trainer.loop.observers.observer import FinishedStep, Observer
 from tokenformer.trainer.loop.observers.stopping import TrainingStopped
 from tokenformer.trainer.loop.sample_dataset import SampleDataset
 from tokenformer.trainer.loop.standard_observers import standard_observers
@@ -56,7 +56,7 @@ class TokenformerTrainer(DistributedTrainer):
 
     def __init__(self, run: PreparedRun, start: StartingPoint, observers: Sequence[Observer] | None = None):
         self.run, self.start = run, start
-        self.observers = standard_observers() if observers is None else list(observers)
+        self.observers = standard_observers(run.config) if observers is None else list(observers)
         self.clock = TrainingClock()
         self.growth_record = start.growth
         self.transitions = [run.transition(stage) for stage in range(1, len(start.growth.events) + 1)]

@@ -1,11 +1,12 @@
 """Finds mistakes in a run before any work starts."""
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Any
 
-from tokenformer.config.sections import Evaluation, InitMethod, RunConfig
+from tokenformer.config.sections import Evaluation, InitMethod, Logging, RunConfig
 from tokenformer.devices import process_count
-from tokenformer.errors import UserError
+from tokenformer.errors import MissingExtraError, UserError
 from tokenformer.evaluation.task_files import find_tasks
 from tokenformer.growth.policy import GrowthPolicy
 
@@ -32,6 +33,7 @@ def check_settings(config: RunConfig) -> None:
     if config.parallelism.tp_mode == "REDUCE_SCATTER" and length % ranks:
         raise UserError(f"tokens.sequence_length {length} cannot be split over parallelism.tp {ranks}")
     _check_init_method(config.model.init_method)
+    _check_trackers(config.logging)
     if config.evaluation is not None:
         check_evaluation(config.evaluation)
 
@@ -47,6 +49,12 @@ def _check_curriculum(config: RunConfig) -> None:
                 f"curriculum.context_length {phase.length} cannot be split over parallelism.tp {ranks}; choose a "
                 "multiple, or tp_mode ALL_REDUCE"
             )
+
+
+def _check_trackers(logging: Logging) -> None:
+    for package in ("tensorboard", "wandb", "trackio"):
+        if getattr(logging, package) and find_spec(package) is None:
+            raise MissingExtraError(package, extra=package, purpose=f"logging.{package}")
 
 
 def check_growth(config: RunConfig, growth: GrowthPolicy) -> None:

@@ -1,6 +1,6 @@
 """Writes checkpoints after the steps of which the config says so."""
 
-from tokenformer.trainer.loop.observers.observer import Observer
+from tokenformer.observers import Observer
 
 
 class Checkpoints(Observer):

@@ -3,9 +3,9 @@
 import math
 
 from tokenformer.errors import UserError
+from tokenformer.observers import FinishedStep, Observer
 from tokenformer.trainer.checkpoint.records import latest_checkpoint
 from tokenformer.trainer.loop.agreement import largest_of_all
-from tokenformer.trainer.loop.observers.observer import FinishedStep, Observer
 
 CAUSES = ("", "loss", "gradient", "weight")
 

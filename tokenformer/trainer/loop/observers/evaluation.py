@@ -2,9 +2,9 @@
 
 import time
 
+from tokenformer.observers import Observer
 from tokenformer.run_folder import keys
 from tokenformer.trainer.loop.live_evaluation import LiveEvaluation, as_metrics
-from tokenformer.trainer.loop.observers.observer import Observer
 
 
 class Evaluation(Observer):

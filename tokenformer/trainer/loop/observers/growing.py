@@ -6,12 +6,12 @@ from tokenformer.errors import UserError
 from tokenformer.growth.operator import GrowthContext
 from tokenformer.growth.triggers import Progress
 from tokenformer.model.flops import model_size
+from tokenformer.observers import Observer
 from tokenformer.run_folder import keys
 from tokenformer.trainer.checkpoint.records import GrowthEvent, write_losses
 from tokenformer.trainer.growing.live import grow
 from tokenformer.trainer.growing.new_elements import slow_down_new_elements
 from tokenformer.trainer.loop.observers.loss_recorder import LossRecorder
-from tokenformer.trainer.loop.observers.observer import Observer
 
 
 class Growing(Observer):

@@ -1,6 +1,6 @@
 """Measures the held-out loss before the first step, and after the steps of which the config says so."""
 
-from tokenformer.trainer.loop.observers.observer import Observer
+from tokenformer.observers import Observer
 
 
 class HeldOut(Observer):

@@ -1,7 +1,7 @@
 """Writes the lines of metrics into the run's folder."""
 
+from tokenformer.observers import Observer
 from tokenformer.run_folder.metrics import MetricsFile
-from tokenformer.trainer.loop.observers.observer import Observer
 
 
 class MetricsWriter(Observer):

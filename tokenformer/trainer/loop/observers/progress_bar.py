@@ -5,8 +5,8 @@ import time
 from typing import TYPE_CHECKING
 
 from tokenformer.console import SECONDS_BETWEEN_LINES, short_number
+from tokenformer.observers import Line, Observer
 from tokenformer.run_folder import keys
-from tokenformer.trainer.loop.observers.observer import Line, Observer
 
 if TYPE_CHECKING:
     from rich.progress import Progress

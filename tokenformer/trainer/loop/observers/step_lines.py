@@ -1,7 +1,7 @@
 """Makes a line of metrics of a step."""
 
+from tokenformer.observers import FinishedStep, Line, Observer
 from tokenformer.run_folder import keys
-from tokenformer.trainer.loop.observers.observer import FinishedStep, Line, Observer
 
 
 class StepLines(Observer):

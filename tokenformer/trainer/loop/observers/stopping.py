@@ -4,8 +4,8 @@ import signal
 import threading
 from time import monotonic as now
 
+from tokenformer.observers import Observer
 from tokenformer.trainer.loop.agreement import largest_of_all
-from tokenformer.trainer.loop.observers.observer import Observer
 
 # Exit status of each signal. Slurm sends SIGUSR1 some time before it ends a job.
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGUSR1: 143}

@@ -1,14 +1,16 @@
-"""The interface of an observer: what a run calls while it trains."""
+"""The interface of an observer, which a run calls while it trains, and the registry of those that a YAML may name."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
+from tokenformer.config.registry import Registry
 
-from tokenformer.growth.triggers import Progress
+if TYPE_CHECKING:
+    import torch
 
 Line = dict[str, Any]
+"""Key -> value of a line of metrics, by `run_folder.keys`."""
 
 
 @dataclass
@@ -17,7 +19,7 @@ class FinishedStep:
 
     Args:
         number: from 1.
-        progress: where the run stands after it.
+        progress: where the run stands after it, a `growth.triggers.Progress`.
         loss: nats a token, the mean over the step's batch; None in processes of pipeline stages without the loss.
         learning_rate: with which it was done.
         seconds: of the step alone.
@@ -25,8 +27,8 @@ class FinishedStep:
     """
 
     number: int
-    progress: Progress
-    loss: torch.Tensor | None
+    progress: Any
+    loss: "torch.Tensor | None"
     learning_rate: float
     seconds: float
     measured: Line = field(default_factory=dict)
@@ -59,3 +61,7 @@ class Observer:
 
     def close(self, trainer: Any) -> None:
         """After the last step, or after an error. No collectives: another process may have failed."""
+
+
+OBSERVERS: Registry[type[Observer]] = Registry("observer")
+"""Name -> class, a dataclass whose fields are the keys that the user may set; modules from outside enter theirs."""
