@@ -66,7 +66,7 @@ class Plan(RunFile):
             return
         run = prepared_run(self.config, self.set)
         if self.optimise is not None:
-            from tokenformer.experiments.optimise import proposed
+            from tokenformer.experiments.prediction.optimise import proposed
             from tokenformer.experiments.records import final_records
 
             print(proposed(run, final_records(self.optimise), self.flops, self.hours))

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from tokenformer.errors import UserError
-from tokenformer.experiments.forecast import Forecast, read_forecast
 from tokenformer.experiments.grid import Contrast, Grid
 from tokenformer.experiments.matching import TOLERANCE
+from tokenformer.experiments.prediction.forecast import Forecast, read_forecast
 from tokenformer.experiments.records import Record
 from tokenformer.experiments.runs import GridRun, RunList
 from tokenformer.experiments.speed_up import SpeedUpFound, speed_up

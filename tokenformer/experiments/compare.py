@@ -38,7 +38,7 @@ def compare(options: CompareOptions) -> str:
     if options.slurm:
         return slurm_script(str(path), chosen, options.threads, f"--data {options.data}")
     if options.forecast is not None:
-        from tokenformer.experiments.forecast import write_forecast
+        from tokenformer.experiments.prediction.forecast import write_forecast
 
         return write_forecast(runs, options.forecast)
     if not options.report_only:

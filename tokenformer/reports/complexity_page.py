@@ -12,7 +12,7 @@ from tokenformer.complexity import MEASURES
 from tokenformer.curriculum.plan import SamplePlan
 from tokenformer.reports.corpus_complexity import EXCERPT_CHARACTERS, SHOWN_EXTREMES, CorpusComplexity, ScoredDocument
 from tokenformer.reports.page import document, picture
-from tokenformer.reports.plots import DARK, DOTS_PER_INCH, LIGHT, WIDTH_INCHES, Theme, drawn, smoothed
+from tokenformer.reports.pictures import DARK, DOTS_PER_INCH, LIGHT, WIDTH_INCHES, Theme, drawn, smoothed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tokenformer.files import write_atomically
 from tokenformer.reports.page import page
-from tokenformer.reports.plots import DARK, LIGHT, loss_picture
+from tokenformer.reports.pictures import DARK, LIGHT, loss_picture
 from tokenformer.reports.tables import (
     course_table,
     evaluation_table,

@@ -16,7 +16,7 @@ from tokenformer.experiments.grid import Contrast
 from tokenformer.experiments.records import Record
 from tokenformer.experiments.statistics import Paired
 from tokenformer.reports.page import picture
-from tokenformer.reports.plots import DARK, DOTS_PER_INCH, LIGHT, WIDTH_INCHES, Theme, drawn, spread
+from tokenformer.reports.pictures import DARK, DOTS_PER_INCH, LIGHT, WIDTH_INCHES, Theme, drawn, spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

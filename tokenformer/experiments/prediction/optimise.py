@@ -9,8 +9,8 @@ import numpy as np
 
 from tokenformer.errors import UserError
 from tokenformer.experiments.answer.text_table import TextTable
-from tokenformer.experiments.law import Course, Law, fitted
 from tokenformer.experiments.matching import SIZE_KEYS
+from tokenformer.experiments.prediction.law import Course, Law, fitted
 from tokenformer.experiments.records import Record
 from tokenformer.model.flops import model_size
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from tokenformer.errors import UserError
-from tokenformer.experiments.law import Course, fitted
+from tokenformer.experiments.prediction.law import Course, fitted
 from tokenformer.experiments.records import final_records
 from tokenformer.experiments.runs import Places, RunList
 from tokenformer.files import write_atomically

@@ -9,10 +9,10 @@ from tests.support.experiments.made_records import write_records
 from tokenformer.errors import UserError
 from tokenformer.experiments.analysis import analysed
 from tokenformer.experiments.answer.tables import arms_table
-from tokenformer.experiments.forecast import planned_course, read_forecast, write_forecast
 from tokenformer.experiments.grid import Grid
-from tokenformer.experiments.law import Course, fitted
-from tokenformer.experiments.optimise import proposed
+from tokenformer.experiments.prediction.forecast import planned_course, read_forecast, write_forecast
+from tokenformer.experiments.prediction.law import Course, fitted
+from tokenformer.experiments.prediction.optimise import proposed
 from tokenformer.experiments.records import FORMAT, VERSION, record_file, write_record
 from tokenformer.experiments.runs import Places, RunList
 from tokenformer.model.config import TokenformerConfig

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenformer.errors import MissingExtraError
-from tokenformer.reports.plots import DARK, LIGHT, loss_picture, smoothed, spread
+from tokenformer.reports.pictures import DARK, LIGHT, loss_picture, smoothed, spread
 from tokenformer.run_folder.record import RunRecord
 
 pytest.importorskip("matplotlib", reason="the pictures need the extra [report]")
