@@ -20,7 +20,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from tokenformer.config.sections import LearningRateScheduler, Optimizer
+from tokenformer.config.nanotron_sections import LearningRateScheduler, Optimizer
 from tokenformer.model.config import TokenformerConfig
 from tokenformer.model.parametrization import follows_size, scale_of
 

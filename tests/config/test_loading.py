@@ -13,7 +13,8 @@ from tests.support.cases import cases
 from tokenformer.config.building import build
 from tokenformer.config.keys import ANY, LARGEST, Key, key_of
 from tokenformer.config.loading import apply_assignment, as_yaml, load_config, read_yaml
-from tokenformer.config.sections import DataStage, RunConfig
+from tokenformer.config.nanotron_sections import DataStage
+from tokenformer.config.sections import RunConfig
 from tokenformer.errors import UserError
 
 TEXT = st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), max_size=8)

@@ -10,9 +10,10 @@ import yaml
 
 from scripts import configuration
 from tests.support.places import REPOSITORY
+from tokenformer.config.added_sections import Growth
 from tokenformer.config.building import paths_of
 from tokenformer.config.loading import load_config, read_extended
-from tokenformer.config.sections import Growth, RunConfig
+from tokenformer.config.sections import RunConfig
 from tokenformer.growth.parameter_state import NEW_MOMENTS
 from tokenformer.growth.policy import growth_policy
 from tokenformer.kernels import BACKENDS

@@ -5,8 +5,8 @@ import re
 import yaml
 
 from tests.support.places import REPOSITORY
+from tokenformer.config.added_sections import Curriculum
 from tokenformer.config.building import build, build_named
-from tokenformer.config.sections import Curriculum
 from tokenformer.curriculum import ORDERINGS, SELECTIONS
 from tokenformer.curriculum.budget import number_of_words
 from tokenformer.curriculum.context_length import ContextSchedule

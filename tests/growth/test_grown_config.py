@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.support.cases import cases, refused
 from tests.support.growth.plain_models import few_tokens_config as config_with
-from tokenformer.config.sections import Growth
+from tokenformer.config.added_sections import Growth
 from tokenformer.errors import UserError
 from tokenformer.growth.append_tokens import AppendTokens
 from tokenformer.growth.operator import Transition

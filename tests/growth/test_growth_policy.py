@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.cases import refused
-from tokenformer.config.sections import Growth
+from tokenformer.config.added_sections import Growth
 from tokenformer.errors import UserError
 from tokenformer.growth import OPERATORS, TRIGGERS
 from tokenformer.growth.append_tokens import AppendTokens

@@ -26,7 +26,7 @@ from tests.support.growth.plain_models import (
     random_parameters,
     tokenformer_config,
 )
-from tokenformer.config.sections import Growth
+from tokenformer.config.added_sections import Growth
 from tokenformer.errors import UserError
 from tokenformer.growth.append_tokens import AppendTokens
 from tokenformer.growth.hypercloning import HyperCloning

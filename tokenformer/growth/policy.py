@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tokenformer.config.added_sections import Growth
 from tokenformer.config.building import build_named
-from tokenformer.config.sections import Growth
 from tokenformer.errors import UserError
 from tokenformer.growth import OPERATORS, TRIGGERS
 from tokenformer.growth.operator import GrowthOperator

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.optim import AdamW
 
-from tokenformer.config.sections import (
+from tokenformer.config.nanotron_sections import (
     PUBLISHED_PARAMETER_GROUPS,
     LearningRateScheduler,
     Optimizer,

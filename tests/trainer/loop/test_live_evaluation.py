@@ -10,7 +10,7 @@ from tests.support.cases import cases
 from tests.support.places import PROGRAMS
 from tests.support.training.launching import start_training
 from tests.support.training.run_files import metrics
-from tokenformer.config.sections import Evaluation
+from tokenformer.config.added_sections import Evaluation
 from tokenformer.errors import UserError
 from tokenformer.evaluation.networks import LogitsFunction, log_probabilities
 from tokenformer.trainer.loop.live_evaluation import LiveEvaluation

@@ -9,7 +9,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.support.training.run_files import metrics
-from tokenformer.config.sections import Logging
+from tokenformer.config.nanotron_sections import Logging
 from tokenformer.errors import MissingExtraError
 from tokenformer.run_config import load_run_config
 from tokenformer.trainer.loop.observers.trackers import trackers

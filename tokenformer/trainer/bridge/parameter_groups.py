@@ -8,7 +8,7 @@ from typing import Any
 from nanotron import helpers
 from nanotron.optim.named_optimizer import NamedOptimizer
 
-from tokenformer.config.sections import Optimizer
+from tokenformer.config.nanotron_sections import Optimizer
 from tokenformer.trainer.bridge.repairs import cannot_repair, check_has, replace
 
 REPAIR = "Nanotron's optimizers of a run have its parameter groups"

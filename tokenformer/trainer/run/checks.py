@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 
-from tokenformer.config.sections import Evaluation, InitMethod, Logging, RunConfig
+from tokenformer.config.added_sections import Evaluation
+from tokenformer.config.nanotron_sections import InitMethod, Logging
+from tokenformer.config.sections import RunConfig
 from tokenformer.devices import process_count
 from tokenformer.errors import MissingExtraError, UserError
 from tokenformer.evaluation.task_files import find_tasks

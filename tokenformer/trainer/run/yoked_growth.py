@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tokenformer.config.sections import Growth, RunConfig
+from tokenformer.config.added_sections import Growth
+from tokenformer.config.sections import RunConfig
 from tokenformer.errors import UserError
 from tokenformer.growth.triggers import SameAsTrigger
 from tokenformer.run_folder import keys
