@@ -7,17 +7,17 @@ from collections.abc import Iterator
 import numpy as np
 
 from tokenformer.curriculum import ORDERINGS
-from tokenformer.curriculum.copies import Budget, Documents, choose_copies
+from tokenformer.curriculum.copies import Budget, DocumentTable, choose_copies
 
 SOURCES = ("childes", "novels", "speech", "wikipedia", "code")
 
 
-def random_documents(number: int) -> Documents:
+def random_documents(number: int) -> DocumentTable:
     """Documents of 5 to 200 tokens and normally distributed complexity, over five sources."""
     generator = np.random.default_rng(0)
     tokens = generator.integers(5, 200, number)
     source = generator.integers(0, len(SOURCES), number)
-    return Documents(tokens, tokens * 3 // 4, generator.normal(10, 2, number), source, SOURCES)
+    return DocumentTable(tokens, tokens * 3 // 4, generator.normal(10, 2, number), source, SOURCES)
 
 
 def timings(number: int) -> Iterator[tuple[str, float]]:

@@ -28,7 +28,7 @@ NAMED: dict[str, Registry] = {
 }
 
 CONFIG_HEAD = """\
-A Tokenformer that grows while it reads harder and harder text; the demo's run, about five minutes on two cores.
+A Tokenformer that grows while it reads harder and harder text; the demo's run, about six minutes on two cores.
 Sections and names are Nanotron's, plus curriculum, growth, validation and evaluation. llama.yaml extends this file.
 `python -m scripts.configuration` writes the comments: the meaning of a key stands at the key in the package."""
 
@@ -62,7 +62,7 @@ So `configs/llama.yaml` gives another `model_config` and keeps everything else.
 `plugins: [my_package.my_module]` names Python modules. They are imported before the sections are read, and can register
 an operator, a trigger, a measure, an ordering or a selection. `examples/plugin/` is such a package.
 
-## Keys
+## All keys
 
 "Values" are the choices or the bounds; numbers must be finite. `scripts/configuration.py` writes these tables from the
 package."""

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.support.cases import refused
 from tokenformer.config.building import build_named
-from tokenformer.curriculum.copies import Copies, Documents
+from tokenformer.curriculum.copies import Copies, DocumentTable
 from tokenformer.curriculum.orderings import ORDERINGS
 from tokenformer.errors import UserError
 
@@ -21,7 +21,7 @@ def copies_of_epochs(draw, different: bool = False) -> Copies:
     complexity = np.array(draw(st.lists(st.integers(0, 9), min_size=size, max_size=size)), dtype=float)
     if different:
         complexity = np.array(draw(st.permutations(range(size))), dtype=float)
-    documents = Documents(
+    documents = DocumentTable(
         tokens=np.array(draw(st.lists(st.integers(1, 40), min_size=size, max_size=size))),
         words=np.ones(size, np.int64),
         complexity=complexity,
@@ -69,7 +69,7 @@ def test_interleaved_climbs_once_a_cycle_over_the_whole_range(copies, cycles, se
 
 
 def test_the_cycles_of_an_epoch_have_one_text_of_every_difficulty():
-    documents = Documents(*(np.ones(12, np.int64) for _ in range(2)), np.arange(12.0), np.zeros(12, np.int64))
+    documents = DocumentTable(*(np.ones(12, np.int64) for _ in range(2)), np.arange(12.0), np.zeros(12, np.int64))
     copies = Copies.of(documents, np.arange(12), np.zeros(12, np.int64))
     for seed in range(5):
         levels = ordered(copies, "interleaved", seed, cycles=3).complexity.reshape(3, 4) // 3
@@ -90,7 +90,7 @@ def test_stages_rise_and_none_comes_again(copies, stages, seed):
 
 
 def test_revisited_stages_read_easy_text_all_along_and_hard_text_at_the_end():
-    documents = Documents(*(np.ones(3000, np.int64) for _ in range(2)), np.arange(3000.0), np.zeros(3000, np.int64))
+    documents = DocumentTable(*(np.ones(3000, np.int64) for _ in range(2)), np.arange(3000.0), np.zeros(3000, np.int64))
     copies = Copies.of(documents, np.arange(3000), np.zeros(3000, np.int64))
     level = ordered(copies, "staged", stages=3, revisit=True).complexity // 1000
     # A third of level 0 is read in each stage, half of level 1 in stages 1 and 2, level 2 in the last.
@@ -104,7 +104,7 @@ def test_revisited_stages_read_easy_text_all_along_and_hard_text_at_the_end():
 
 def test_stages_may_end_at_thresholds_of_the_measure():
     complexity = np.array([3.0, 9.0, 1.0, 5.0, 5.1, 2.0])
-    documents = Documents(*(np.ones(6, np.int64) for _ in range(2)), complexity, np.zeros(6, np.int64))
+    documents = DocumentTable(*(np.ones(6, np.int64) for _ in range(2)), complexity, np.zeros(6, np.int64))
     copies = Copies.of(documents, np.tile(np.arange(6), 2), np.repeat([0, 1], 6))
     result = ordered(copies, "staged", thresholds=[2.5, 5.0])
     np.testing.assert_array_equal(np.searchsorted([2.5, 5.0], result.complexity), np.repeat([0, 1, 2], 4))
@@ -176,7 +176,7 @@ def test_wrong_parameters_are_refused(name, values):
 
 
 def test_an_order_of_domains_names_them_all():
-    documents = Documents(*(np.ones(3, np.int64) for _ in range(2)), np.zeros(3), np.arange(3), NAMES)
+    documents = DocumentTable(*(np.ones(3, np.int64) for _ in range(2)), np.zeros(3), np.arange(3), NAMES)
     copies = Copies.of(documents, np.arange(3), np.zeros(3, np.int64))
     with pytest.raises(UserError, match="must name each source of the corpus once, novels, speech, wiki; not wiki"):
         ordered(copies, "by_domain", sources=["wiki"])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.support.cases import refused
 from tokenformer.config.building import build_named
 from tokenformer.curriculum import ORDERINGS
-from tokenformer.curriculum.copies import Budget, Copies, Documents, choose_copies
+from tokenformer.curriculum.copies import Budget, Copies, DocumentTable, choose_copies
 from tokenformer.curriculum.orderings.paced import Paced
 
 paced_parameters = st.builds(
@@ -31,7 +31,7 @@ def corpora(draw) -> tuple[np.ndarray, np.ndarray]:
 def chosen(corpus, budget: int, seed: int = 0, weight=None) -> Copies:
     tokens, complexity = corpus
     weight = np.ones(tokens.size) if weight is None else np.asarray(weight, dtype=float)
-    documents = Documents(tokens, tokens, complexity, np.arange(tokens.size) % 3, ("a", "b", "c"))
+    documents = DocumentTable(tokens, tokens, complexity, np.arange(tokens.size) % 3, ("a", "b", "c"))
     return choose_copies(documents, weight, Budget(budget), np.random.default_rng(seed))
 
 

@@ -7,16 +7,16 @@ from hypothesis import strategies as st
 
 from tests.support.cases import cases
 from tokenformer.curriculum import SELECTIONS
-from tokenformer.curriculum.copies import Documents
+from tokenformer.curriculum.copies import DocumentTable
 from tokenformer.curriculum.selections import selected
 from tokenformer.errors import UserError
 
 
 @st.composite
-def corpora(draw) -> Documents:
+def corpora(draw) -> DocumentTable:
     size = draw(st.integers(2, 40))
     tokens = np.array(draw(st.lists(st.integers(1, 50), min_size=size, max_size=size)))
-    return Documents(
+    return DocumentTable(
         tokens=tokens,
         words=np.array([draw(st.integers(1, count)) for count in tokens.tolist()]),
         complexity=np.array(draw(st.permutations(range(size))), dtype=float),
@@ -25,7 +25,7 @@ def corpora(draw) -> Documents:
     )
 
 
-def kept(documents: Documents, *sections: dict, seed: int = 0) -> np.ndarray:
+def kept(documents: DocumentTable, *sections: dict, seed: int = 0) -> np.ndarray:
     return selected(documents, np.ones(documents.size), sections, seed) > 0
 
 
@@ -59,7 +59,7 @@ def test_pruning_drops_no_more_than_its_shares_of_the_text(documents, head, tail
 def test_pruning_by_source_takes_its_share_of_each():
     generator = np.random.default_rng(0)
     source = np.repeat([0, 1], 1000)
-    documents = Documents(
+    documents = DocumentTable(
         np.full(2000, 10), np.full(2000, 8), generator.normal(source * 100.0, 1), source, ("easy", "hard")
     )
     section = {"name": "prune", "tail": 0.4}
@@ -90,7 +90,7 @@ def test_bins_keep_as_many_words_as_fit(documents, seed, data):
 
 
 def test_selections_follow_one_another_and_weights_stay():
-    documents = Documents(np.full(10, 5), np.full(10, 4), np.arange(10.0), np.zeros(10, np.int64))
+    documents = DocumentTable(np.full(10, 5), np.full(10, 4), np.arange(10.0), np.zeros(10, np.int64))
     sections = [
         {"name": "complexity_window", "thresholds": [2, None]},
         {"name": "complexity_window", "percentiles": [None, 50]},  # of the eight that are left
@@ -118,7 +118,7 @@ def test_selections_follow_one_another_and_weights_stay():
     ({"name": "word_bins", "words": [None, "1M"]}, "bin 2 has 8 words, and 1,000,000 are asked of it"),
 )
 def test_wrong_selections_are_refused(section, message):
-    documents = Documents(np.full(4, 5), np.full(4, 4), np.arange(4.0), np.zeros(4, np.int64))
+    documents = DocumentTable(np.full(4, 5), np.full(4, 4), np.arange(4.0), np.zeros(4, np.int64))
     with pytest.raises(UserError, match=message):
         kept(documents, section)
 

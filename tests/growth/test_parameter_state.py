@@ -18,7 +18,7 @@ from tokenformer.growth.parameter_state import NEW_MOMENTS, ParameterState, grow
 from tokenformer.model.config import TokenformerConfig
 
 KEYS, OTHER = "model.decoder.0.pp_block.feed_forward.pattention.key_tokens", "model.final_norm.pp_block.weight"
-CONTEXT = GrowthContext(seed=3, stage=1)
+CONTEXT = GrowthContext(seed=3, event=1)
 OLD = 16
 
 

@@ -13,7 +13,7 @@ PAGE = (REPOSITORY / "docs" / "run_folder.md").read_text(encoding="utf-8")
 
 @pytest.mark.parametrize(
     ("heading", "expected"),
-    [("Files", FILES), ("Files of a checkpoint", CHECKPOINT_FILES), ("Keys of `metrics.jsonl`", KEYS)],
+    [("Files of a run", FILES), ("Files of a checkpoint", CHECKPOINT_FILES), ("Keys of `metrics.jsonl`", KEYS)],
 )
 def test_the_page_says_what_the_code_says(heading, expected):
     (section,) = re.findall(rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)

@@ -40,7 +40,7 @@ def _optional(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec | None:
     return replace(
         spec,
         is_instance=lambda value: value is None or spec.is_instance(value),
-        str_from_instance=lambda value: ["none"] if value is None else spec.str_from_instance(value),
+        str_from_instance=lambda value: ["not", "given"] if value is None else spec.str_from_instance(value),
     )
 
 

@@ -21,7 +21,7 @@ from tokenformer.errors import UserError
 
 DESCRIPTION = """Grow a language model while it trains.
 
-`tokenformer VERB --help` explains a verb, `tokenformer --version` prints the version, and
+The subcommands are called verbs: `tokenformer VERB --help` explains one. `tokenformer --version` prints the version.
 `tokenformer --tyro-print-completion bash` (or zsh, or fish) prints a script that completes verbs and options."""
 
 

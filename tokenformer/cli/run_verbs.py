@@ -98,7 +98,7 @@ class Config:
 
 @dataclass(frozen=True)
 class Train(RunFile):
-    """Train, or go on where the run stopped.
+    """Train the model that a YAML describes, or continue a stopped run. Results go to runs/NAME.
 
     Example: tokenformer train configs/tokenformer.yaml --set general.run=mine
 

@@ -27,7 +27,7 @@ from tokenformer.trainer.growing.options import GrowOptions
 
 @dataclass(frozen=True)
 class Bible:
-    """Write one text in Basic, modern and 1611 English (extra [demo]).
+    """Write the Bible in Basic, modern and 1611 English (extra [demo]).
 
     Example: tokenformer corpus bible data/bible
     """
@@ -81,7 +81,7 @@ class Code(CodeCorpusOptions):
 
 @dataclass(frozen=True)
 class Corpus:
-    """Write a corpus that needs no download: a text in three difficulties, a formal language, or programs.
+    """Write raw text that needs no download: the Bible in three difficulties, a formal language, or programs.
 
     Example: tokenformer corpus formal data/dyck --language dyck
     """
@@ -212,7 +212,7 @@ class Source(ModelSource):
 
 @dataclass(frozen=True)
 class Eval(EvaluationOptions):
-    """Score a model in minimal pairs and other tasks.
+    """Score a model on minimal pairs and other tasks.
 
     Example: tokenformer eval runs/mine/checkpoints/1400 --tasks blimp --data evaluation-data
 
@@ -237,7 +237,9 @@ class Eval(EvaluationOptions):
 
 @dataclass(frozen=True)
 class Compare(CompareOptions):
-    """Make the runs of a grid and answer its question, or lay runs side by side.
+    """Make the runs of a grid and answer its question, or compare finished runs.
+
+    A grid is a YAML with a question and several ways to train.
 
     Example: tokenformer compare experiments/english.yaml --jobs 2
 
@@ -254,7 +256,7 @@ class Compare(CompareOptions):
 
 @dataclass(frozen=True)
 class Grow(GrowOptions):
-    """Make a larger checkpoint of one, by the operators that grow a live run.
+    """Make a larger checkpoint from one, by the operators that grow a live run.
 
     Example: tokenformer grow runs/mine/checkpoints/1000 grown --operator hypercloning --set width=2 --verify
     """
@@ -272,7 +274,7 @@ class Grow(GrowOptions):
 
 @dataclass(frozen=True)
 class Import:
-    """Make a Nanotron checkpoint of an export, a Hugging Face Llama or a released official Tokenformer.
+    """Make a Nanotron checkpoint from an export, a Hugging Face Llama or a released official Tokenformer.
 
     Example: tokenformer import exports/mine imported
     """
@@ -298,7 +300,7 @@ class Import:
 
 @dataclass(frozen=True)
 class Export:
-    """Make a Hugging Face folder of a checkpoint, which loads where this package is not installed.
+    """Make a Hugging Face folder from a checkpoint; it loads where this package is not installed.
 
     Example: tokenformer export runs/mine exports/mine
 
@@ -311,12 +313,12 @@ class Export:
     """Folder for the export, which must not exist."""
     tokenizer: Path | None = None
     """Folder of the tokenizer. Without it: that of the run's corpus."""
-    verify: bool = True
-    """Leave out the comparison of the export's logits with those of Nanotron's model."""
+    verify: Annotated[bool, arg(help_behavior_hint="")] = True
+    """Do not compare the logits of the export with those of Nanotron's model."""
     ladder: bool = False
     """Export all BabyLM revisions of a run: chck_1M, chck_2M and so on, and main."""
-    words: tuple[int, ...] = ()
-    """Numbers of words seen, for the revisions of a ladder. Without it: those that BabyLM asks for."""
+    words: Annotated[tuple[int, ...], arg(help_behavior_hint="")] = ()
+    """Numbers of words read, for the revisions of a ladder. Without it: the numbers that BabyLM asks for."""
 
     def __call__(self) -> None:
         if self.words and not self.ladder:

@@ -46,7 +46,7 @@ class Curriculum:
     )
     budget: WordBudget = key(WordBudget(), "the length of the run in words")
     keep_neighbours: Optional[int] = key(
-        None, "levels of difficulty within which a source is read as its files stand; null: none", least=1, most=1000
+        None, "number of levels; in each, a source is read in the order of its files; null: off", least=1, most=1000
     )
     smoothing: float = key(
         0.98, "weight of the past in the moving average of complexity that the trigger reads", least=0, below=1
@@ -59,11 +59,11 @@ class Growth:
 
     trigger: Dict[str, Any] = key(REQUIRED, "when it grows: which trigger, and its keys", registry="trigger")
     operators: Dict[str, Union[List[Dict[str, Any]], Dict[str, Any]]] = key(
-        REQUIRED, "how, by model type; a type without one keeps its size", registry="growth operator"
+        REQUIRED, "how it grows, by model type; a type without an operator keeps its size", registry="growth operator"
     )
-    earliest_step: int = key(0, "no growth before", least=0, most=MOST_STEPS)
-    latest_step: Optional[int] = key(None, "no growth after; null: until the end", least=0, most=MOST_STEPS)
-    minimum_steps_between: int = key(1, "nor closer together", least=1, most=MOST_STEPS)
+    earliest_step: int = key(0, "no growth before this step", least=0, most=MOST_STEPS)
+    latest_step: Optional[int] = key(None, "no growth after this step; null: until the end", least=0, most=MOST_STEPS)
+    minimum_steps_between: int = key(1, "smallest number of steps between two growth events", least=1, most=MOST_STEPS)
     tolerance: float = key(
         1e-4, "largest change of the held-batch loss at an exact growth, in nats", least=0, most=1000
     )
@@ -77,7 +77,10 @@ class Growth:
         0, "steps in which the learning rate of new elements alone rises from 0", least=0, most=MOST_STEPS
     )
     learning_rate_factor: float = key(
-        1.0, "that rate then, in multiples of the others', until the next event", above=0, most=1e6
+        1.0,
+        "learning rate of new elements, divided by that of the others, until the next event",
+        above=0,
+        most=1e6,
     )
 
 
@@ -100,7 +103,9 @@ class Evaluation:
     tasks: List[str] = key([], "names of tasks, as `tokenformer eval` knows them, or .yaml files; [] for none")
     data: Optional[str] = key(None, "folder with the tasks' files; null: $TOKENFORMER_EVALUATION_DATA, or the Hub")
     at_words: List[int] = key([], "numbers of words read after which to score", least=0)
-    every_words: Optional[int] = key(None, "and at every multiple of this number; null: only at_words", least=1)
+    every_words: Optional[int] = key(
+        None, "score also at every multiple of this number of words; null: only at_words", least=1
+    )
     fast: bool = key(True, "a fixed tenth of the items; false: all")
     batch_size: Optional[int] = key(
         None, "texts of a forward pass; null: by the memory of the device", least=1, most=65_536

@@ -35,8 +35,8 @@ def _refuse_placeholders(name: str, value: str | None) -> None:
 @dataclass
 class General:
     run: str = key("run", "name of this run; everything it writes is in RUNS_FOLDER/RUN", also=("name", "run_name"))
-    project: str = key("tokenformer", "groups runs")
-    seed: int = key(42, "of initialisation and of new parameter tokens", least=0, most=LARGEST_SEED)
+    project: str = key("tokenformer", "name of a group of runs")
+    seed: int = key(42, "seed of initial weights and of new parameter tokens", least=0, most=LARGEST_SEED)
     runs_folder: str = key("runs", "where the folders of runs are", also=("output", "output_dir", "save_dir"))
     ignore_sanity_checks: bool = key(True, "false: Nanotron checks every step that ranks agree; slow")
 
@@ -66,11 +66,12 @@ class InitMethod:
     """Random weights of a standard deviation, or those of a checkpoint; one of the two is None."""
 
     std: Optional[float] = key(
-        None, "of random weights, but value tokens; about 1 / sqrt(hidden_size) learns fastest", above=0, most=1000
+        None,
+        "spread of random weights but value tokens; 1 / sqrt(hidden_size) learns fastest",
+        above=0,
+        most=1000,
     )
-    path: Optional[str] = key(
-        None, "or the weights of a checkpoint of any layout: RUN/checkpoints/STEP; then std: null"
-    )
+    path: Optional[str] = key(None, "start from the weights of a checkpoint, RUN/checkpoints/STEP; then std: null")
     optimizer: bool = key(False, "with path: take Adam's moments too")
 
 
@@ -78,8 +79,10 @@ class InitMethod:
 class Model:
     model_config: Dict[str, Any] = key(REQUIRED, "the model type and its shape", registry="model type")
     init_method: InitMethod = key(InitMethod(std=0.02), "how the weights begin")
-    dtype: str = key("float32", "of weights; on a CPU float32 is the fast one", choices=DTYPES)
-    make_vocab_size_divisible_by: int = key(1, "pads the vocabulary", least=1, most=65_536)
+    dtype: str = key("float32", "dtype of weights; on a CPU float32 is the fast one", choices=DTYPES)
+    make_vocab_size_divisible_by: int = key(
+        1, "the vocabulary is padded to a multiple of this number", least=1, most=65_536
+    )
     ddp_bucket_cap_mb: int = key(25, "megabytes of a gradient bucket between replicas", least=1, most=100_000)
 
 
@@ -97,13 +100,17 @@ class Tokenizer:
 @dataclass
 class Checkpoints:
     checkpoint_interval: int = key(
-        1000, "steps; the last step is always saved", least=1, most=MOST_STEPS, also=("save_steps", "save_interval")
+        1000,
+        "steps between checkpoints; the last step is always saved",
+        least=1,
+        most=MOST_STEPS,
+        also=("save_steps", "save_interval"),
     )
-    checkpoints_path: Optional[str] = key(None, "null: RUNS_FOLDER/RUN/checkpoints")
-    save_initial_state: bool = key(False, "also before the first step")
-    babylm_ladder: bool = key(False, "also when 1M, 2M .. 10M, 20M .. 100M, 200M and so on words are read")
+    checkpoints_path: Optional[str] = key(None, "folder of the checkpoints; null: RUNS_FOLDER/RUN/checkpoints")
+    save_initial_state: bool = key(False, "true: save also before the first step")
+    babylm_ladder: bool = key(False, "true: save also at 1M, 2M .. 10M, 20M .. 100M, 200M and so on words")
     keep_last: Optional[int] = key(
-        None, "newest checkpoints that stay, beside the ladder's; null: all", least=1, most=MOST_STEPS
+        None, "how many of the newest checkpoints stay, beside the ladder's; null: all", least=1, most=MOST_STEPS
     )
 
     def __post_init__(self):
@@ -112,8 +119,8 @@ class Checkpoints:
 
 @dataclass
 class Logging:
-    log_level: str = key("warning", "of rank 0", choices=LOG_LEVELS)
-    log_level_replica: str = key("warning", "of the other ranks", choices=LOG_LEVELS)
+    log_level: str = key("warning", "log level of rank 0", choices=LOG_LEVELS)
+    log_level_replica: str = key("warning", "log level of the other ranks", choices=LOG_LEVELS)
     iteration_step_info_interval: int = key(1, "steps between lines of metrics.jsonl", least=1, most=MOST_STEPS)
     tensorboard: bool = key(False, "metrics also for TensorBoard, in RUNS_FOLDER/RUN/tensorboard; needs tensorboard")
     wandb: bool = key(False, "metrics also for Weights & Biases, in the project general.project; needs wandb")
@@ -155,23 +162,27 @@ class Tokens:
 
 @dataclass
 class OptimizerFactory:
-    name: str = key("adamW", "the only one so far", choices=("adamW",))
+    name: str = key("adamW", "the only optimizer so far", choices=("adamW",))
     adam_beta1: float = key(0.9, "decay of the first moment", least=0, below=1, also=("beta1",))
     adam_beta2: float = key(0.95, "decay of the second moment", least=0, below=1, also=("beta2",))
     adam_eps: float = key(1e-8, "added to the root of the second moment", above=0, most=1, also=("eps", "epsilon"))
-    torch_adam_is_fused: bool = key(True, "torch's fused implementation")
+    torch_adam_is_fused: bool = key(True, "true: torch's fused implementation")
 
 
 @dataclass
 class LearningRateScheduler:
-    learning_rate: float = key(1e-3, "after warm-up", above=0, most=1000, also=("lr", "max_lr", "peak_lr"))
+    learning_rate: float = key(
+        1e-3, "learning rate after warm-up", above=0, most=1000, also=("lr", "max_lr", "peak_lr")
+    )
     lr_warmup_steps: int = key(0, "steps of warm-up", least=0, most=MOST_STEPS, also=("warmup_steps", "warmup"))
     lr_warmup_style: str = key("linear", "shape of the warm-up", choices=("linear", "constant"))
     lr_decay_style: str = key("linear", "shape of the decay", choices=("linear", "cosine"))
-    lr_decay_starting_step: Optional[int] = key(None, "null: right after warm-up", least=0, most=MOST_STEPS)
-    lr_decay_steps: Optional[int] = key(None, "null: to the end", least=0, most=MOST_STEPS)
+    lr_decay_starting_step: Optional[int] = key(
+        None, "step at which the decay starts; null: right after warm-up", least=0, most=MOST_STEPS
+    )
+    lr_decay_steps: Optional[int] = key(None, "steps of the decay; null: to the end", least=0, most=MOST_STEPS)
     min_decay_lr: Optional[float] = key(
-        None, "where the decay ends; null: no decay", least=0, most=1000, also=("min_lr",)
+        None, "learning rate at the end of the decay; null: no decay", least=0, most=1000, also=("min_lr",)
     )
 
 
@@ -179,9 +190,11 @@ class LearningRateScheduler:
 class ParameterGroup:
     """Parameters whose names match the regular expression `parameters`; None keeps the optimizer's weight decay."""
 
-    parameters: str = key(REQUIRED, "a regular expression")
-    weight_decay: Optional[float] = key(None, "null: the optimizer's", least=0, most=1000)
-    learning_rate_factor: float = key(1.0, "in multiples of learning_rate", least=0, most=1e6)
+    parameters: str = key(REQUIRED, "regular expression for names of parameters")
+    weight_decay: Optional[float] = key(None, "weight decay of this group; null: the optimizer's", least=0, most=1000)
+    learning_rate_factor: float = key(
+        1.0, "learning rate of this group in multiples of learning_rate", least=0, most=1e6
+    )
 
     def __post_init__(self):
         try:
@@ -201,25 +214,27 @@ class Optimizer:
         LearningRateScheduler(), "warm-up, constant, short decay: growth and a curriculum want no decay while they last"
     )
     zero_stage: int = key(0, "1 shards the optimizer over replicas", choices=(0, 1))
-    weight_decay: float = key(0.1, "AdamW's", least=0, most=1000)
+    weight_decay: float = key(0.1, "weight decay of AdamW", least=0, most=1000)
     clip_grad: Optional[float] = key(
         1.0, "largest norm of the gradient, which growth changes; null: no clipping", above=0, most=1e9
     )
-    accumulate_grad_in_fp32: bool = key(False, "for 16-bit models")
+    accumulate_grad_in_fp32: bool = key(False, "true: gradients add up in fp32, for 16-bit models")
     parameter_groups: List[ParameterGroup] = key(
-        PUBLISHED_PARAMETER_GROUPS, "the first group whose pattern a parameter's name matches; others as above"
+        PUBLISHED_PARAMETER_GROUPS, "a parameter is in the first group whose pattern its name matches; others as above"
     )
 
 
 @dataclass
 class Dataset:
-    dataset_folder: str = key(REQUIRED, "what `tokenformer prepare` wrote", also=("dataset", "corpus", "data_dir"))
+    dataset_folder: str = key(
+        REQUIRED, "folder that `tokenformer prepare` wrote", also=("dataset", "corpus", "data_dir")
+    )
 
 
 @dataclass
 class Data:
     dataset: Dataset = key(REQUIRED, "the corpus")
-    seed: int = key(42, "of the sample plan", least=0, most=LARGEST_SEED)
+    seed: int = key(42, "seed of the sample plan", least=0, most=LARGEST_SEED)
     num_loading_workers: int = key(
         0, "processes that read ahead; the order does not depend on it", least=0, most=256, also=("num_workers",)
     )
@@ -227,7 +242,7 @@ class Data:
 
 @dataclass(kw_only=True)
 class DataStage:
-    name: str = key("corpus", "what the plan calls the data")
+    name: str = key("corpus", "name of the data in the plan")
     start_training_step: Optional[int] = key(
         1, "Nanotron's; always 1", choices=(1, 0), remedy="there is one stage, and `curriculum` orders the data"
     )

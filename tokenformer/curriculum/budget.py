@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tokenformer.curriculum.copies import Copies, Documents
+from tokenformer.curriculum.copies import Copies, DocumentTable
 from tokenformer.errors import UserError
 
 _SIZES = {"": 1, "k": 10**3, "M": 10**6, "B": 10**9}
@@ -28,7 +28,7 @@ def number_of_words(value: Any, owner: str) -> int:
     return int(words)
 
 
-def check_word_budget(documents: Documents, weight: np.ndarray, words: int, maximum_epochs: int | None) -> None:
+def check_word_budget(documents: DocumentTable, weight: np.ndarray, words: int, maximum_epochs: int | None) -> None:
     """The words are there, in so many epochs.
 
     Raises UserError with the most that there can be.

@@ -12,7 +12,7 @@ from tokenformer.errors import UserError
 
 
 @dataclass(frozen=True)
-class Documents:
+class DocumentTable:
     """The documents of a corpus, as far as a plan looks at them.
 
     Attributes:
@@ -33,7 +33,7 @@ class Documents:
     def size(self) -> int:
         return self.tokens.size
 
-    def part(self, chosen: np.ndarray) -> "Documents":
+    def part(self, chosen: np.ndarray) -> "DocumentTable":
         """The documents that `chosen` (a mask, or indices) picks."""
         columns = ("tokens", "words", "complexity", "source")
         return dataclasses.replace(self, **{name: getattr(self, name)[chosen] for name in columns})
@@ -60,7 +60,7 @@ class Copies:
     source_names: tuple[str, ...] = ("text",)
 
     @classmethod
-    def of(cls, documents: Documents, document: np.ndarray, epoch: np.ndarray) -> "Copies":
+    def of(cls, documents: DocumentTable, document: np.ndarray, epoch: np.ndarray) -> "Copies":
         """The copies of these documents (int64[m]) in these epochs (int64[m])."""
         return cls(
             document=document,
@@ -93,7 +93,7 @@ class Budget:
     size: float
     unit: str = "tokens"
 
-    def amounts(self, documents: Documents) -> np.ndarray:
+    def amounts(self, documents: DocumentTable) -> np.ndarray:
         """int64[n]: each document in the unit of the budget."""
         return documents.tokens if self.unit == "tokens" else documents.words
 
@@ -104,7 +104,9 @@ class Budget:
         return int(np.searchsorted(cumulative, left, side="right"))
 
 
-def choose_copies(documents: Documents, weight: np.ndarray, budget: Budget, generator: np.random.Generator) -> Copies:
+def choose_copies(
+    documents: DocumentTable, weight: np.ndarray, budget: Budget, generator: np.random.Generator
+) -> Copies:
     """Copies of documents that fill the budget: in tokens, or a part of one document more; in words, or as much less.
 
     An epoch holds every document `weight` times. Of a fractional weight the documents that occur once more are drawn

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tokenformer.curriculum.copies import Budget, Copies, Documents, choose_copies
+from tokenformer.curriculum.copies import Budget, Copies, DocumentTable, choose_copies
 from tokenformer.errors import UserError
 
 _PROGRESS = np.linspace(0, 1, 10_001)
@@ -85,7 +85,9 @@ def _points(name: str, value: Any) -> tuple[tuple[float, float], ...]:
     return tuple((float(point), float(share)) for point, share in points)
 
 
-def choose_mixed(documents: Documents, weight: np.ndarray, mixture: Mixture, budget: Budget, seed: int) -> list[Copies]:
+def choose_mixed(
+    documents: DocumentTable, weight: np.ndarray, mixture: Mixture, budget: Budget, seed: int
+) -> list[Copies]:
     """The copies of each source, with its share of the budget; epochs are those of the source.
 
     Shares are of tokens. A budget in words is dealt out so that they come out so.
@@ -113,7 +115,7 @@ def choose_mixed(documents: Documents, weight: np.ndarray, mixture: Mixture, bud
     return parts
 
 
-def _nothing(documents: Documents) -> Copies:
+def _nothing(documents: DocumentTable) -> Copies:
     return Copies.of(documents, np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from tokenformer.config.building import as_section, build_named
 from tokenformer.curriculum.budget import check_epochs, check_word_budget
-from tokenformer.curriculum.copies import Budget, Copies, Documents, choose_copies
+from tokenformer.curriculum.copies import Budget, Copies, DocumentTable, choose_copies
 from tokenformer.curriculum.levels import with_neighbours_kept
 from tokenformer.curriculum.mixture import Mixture, choose_mixed, mixed
 from tokenformer.curriculum.orderings import ORDERINGS, Ordering
@@ -219,7 +219,7 @@ def build_plan(
 
 
 def _budget(
-    documents: Documents,
+    documents: DocumentTable,
     weight: np.ndarray,
     total_tokens: int | None,
     total_words: int | None,
@@ -247,7 +247,7 @@ def _whole_steps(tokens_read: int, tokens_per_step: int, budget: Budget) -> int:
 
 
 def _chosen(
-    documents: Documents, weight: np.ndarray, budget: Budget, mixture: Mixture | None, seed: int
+    documents: DocumentTable, weight: np.ndarray, budget: Budget, mixture: Mixture | None, seed: int
 ) -> list[Copies]:
     """Chooses the copies: all in one, or with a mixture source by source."""
     if mixture is not None:
@@ -279,14 +279,14 @@ def _documents(
     complexity: np.ndarray,
     source: np.ndarray | None,
     source_names: Sequence[str] | None,
-) -> Documents:
+) -> DocumentTable:
     tokens = np.ascontiguousarray(tokens, dtype=np.int64)
     words = np.ascontiguousarray(words, dtype=np.int64)
     complexity = np.ascontiguousarray(complexity, dtype=np.float64)
     _check_documents(tokens, words, complexity)
     source = np.zeros(tokens.size, np.int64) if source is None else np.asarray(source, dtype=np.int64)
     names = source_names or [f"source {number}" for number in range(int(source.max()) + 1)]
-    return Documents(tokens, words, complexity, source, tuple(names))
+    return DocumentTable(tokens, words, complexity, source, tuple(names))
 
 
 def _check_documents(tokens: np.ndarray, words: np.ndarray, complexity: np.ndarray) -> None:

@@ -18,7 +18,7 @@ def minimal_pairs(
     language: str | None = None,
     of_language: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> list[Mapping[str, Any]]:
-    """`n` pairs of the formal language or code that `language`, or else `subtask`, names (see `data.minimal_pairs`).
+    """`n` pairs of the formal language or code that `language`, or else `subtask`, names (see `corpora.minimal_pairs`).
 
     Args:
         of_language: parameters of languages, by their names.

@@ -22,9 +22,9 @@ class CompareOptions:
     nice: int = 0
     """How far the priority of the runs is lowered, up to 19."""
     only: str | None = None
-    """Make one run alone, ARM/SEED; ARM/SEED/VALUE is a trial of the tuning."""
+    """Make one run: ARM/SEED, or one tuning trial: ARM/SEED/VALUE."""
     data: Path = Path()
-    """Folder below which the corpora lie that the grid names. Without it: where the command is started."""
+    """Folder that holds the corpora named in the grid. Without it: where the command is started."""
     keep_weights: bool = False
     """Keep the checkpoints of finished runs."""
     report_only: bool = False

@@ -94,21 +94,23 @@ class AppendTokens(GrowthOperator):
     factor: float | None = key(
         None, "tokens after an event, in multiples of those before; 2 when no amount is given", least=1
     )
-    count: int | None = key(None, "or how many tokens a projection gets", least=0)
-    to: int | None = key(None, "or how many it has after the event", least=0)
-    qkv: Any = key(None, "amount of one projection alone: a factor, or {count: 64}; 1 leaves it as it is")
-    output: Any = key(None, "the same")
-    feed_forward: Any = key(None, "the same")
+    count: int | None = key(None, "number of new tokens of a projection, in place of factor", least=0)
+    to: int | None = key(None, "number of tokens after the event, in place of factor", least=0)
+    qkv: Any = key(
+        None, "amount of query, key and value tokens alone: a factor, or {count: 64}; 1 leaves them as they are"
+    )
+    output: Any = key(None, "amount of output tokens alone")
+    feed_forward: Any = key(None, "amount of feed-forward tokens alone")
     layers: list[int] | None = key(None, "indices of the layers that grow; null: all", least=0)
     new_tokens: str = key(
         "zero_values",
-        "which half of them is zero; or copies",
+        "which half of a new token is zero; or copies of old ones",
         choices=("zero_values", "zero_keys", "clone"),
     )
     norm: str | None = key(
-        None, "normalised apart, or with the last segment; null: the exact one", choices=("own", "shared")
+        None, "own norm, or that of the last segment; null: the one that is exact", choices=("own", "shared")
     )
-    noise_db: float | None = key(0.0, "of clones, ratio of values to noise in decibels; null: no noise")
+    noise_db: float | None = key(0.0, "ratio of values to noise of clones in decibels; null: no noise")
 
     name = "append_tokens"
     model_types = ("tokenformer",)

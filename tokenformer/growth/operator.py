@@ -37,7 +37,7 @@ class ParameterGrowth:
         sources: names of the old model's parameters that it is made of.
         weight: called as `weight(*old, generator=generator)` with the whole tensors of the sources, which it does not
             change; gives the whole grown tensor, in their dtype. Called for the fp32 copy of 16-bit weights too. The
-            generator is seeded by the run's seed, the stage and the parameter's name.
+            generator is seeded by the run's seed, the number of the event and the parameter's name.
         moment: called as `moment(*old, power=power)` with Adam's moments of the sources; gives the whole moment of the
             grown parameter. The power is 1 for the mean of gradients, 2 for the mean of their squares.
         new: which elements are new: all, none, or a function that gives a bool tensor of the grown parameter's shape or
@@ -107,11 +107,11 @@ class GrowthContext:
 
     Args:
         seed: the run's seed.
-        stage: number of this growth event, from 1.
+        event: number of this growth event, from 1.
     """
 
     seed: int
-    stage: int
+    event: int
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ class Transition:
 
     def weight(self, name: str, old: Sequence["torch.Tensor"], context: GrowthContext) -> "torch.Tensor":
         """The whole grown tensor of a parameter, from the whole tensors of its sources."""
-        generator = named_generator(context.seed, self.operator.name, context.stage, name)
+        generator = named_generator(context.seed, self.operator.name, context.event, name)
         return self.growth_of(name).weight(*old, generator=generator)
 
 

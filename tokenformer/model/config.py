@@ -61,9 +61,11 @@ class BaseSize:
 
     hidden_size: int = key(128, "width of the residual stream", least=1, most=MOST_WIDTH)
     qkv_tokens: int = key(64, "parameter tokens of query, key and value", least=1, most=MOST_PARAMETER_TOKENS)
-    output_tokens: int = key(64, "those of the output projection", least=1, most=MOST_PARAMETER_TOKENS)
-    feed_forward_tokens: int = key(256, "those of the feed-forward layer", least=1, most=MOST_PARAMETER_TOKENS)
-    swiglu_width: Optional[int] = key(None, "width of the SwiGLU, where that is chosen", least=1, most=MOST_WIDTH)
+    output_tokens: int = key(64, "parameter tokens of the output projection", least=1, most=MOST_PARAMETER_TOKENS)
+    feed_forward_tokens: int = key(
+        256, "parameter tokens of the feed-forward layer", least=1, most=MOST_PARAMETER_TOKENS
+    )
+    swiglu_width: Optional[int] = key(None, "width of the SwiGLU; null without one", least=1, most=MOST_WIDTH)
 
     def tokens(self, projection: str) -> int:
         """Parameter tokens of "qkv", "output" or "feed_forward"."""
@@ -83,7 +85,9 @@ class TokenformerConfig:
     vocab_size: Optional[int] = key(None, VOCABULARY, least=1, most=MOST_WORDS)
     max_position_embeddings: int = key(REQUIRED, "at least tokens.sequence_length", least=1, most=MOST_POSITIONS)
     hidden_size: int = key(REQUIRED, "width of the residual stream", least=1, most=MOST_WIDTH, also=("d_model",))
-    num_hidden_layers: int = key(REQUIRED, "blocks", least=1, most=MOST_LAYERS, also=("n_layers", "num_layers"))
+    num_hidden_layers: int = key(
+        REQUIRED, "number of layers", least=1, most=MOST_LAYERS, also=("n_layers", "num_layers")
+    )
     num_attention_heads: int = key(
         REQUIRED, "heads of hidden_size / num_attention_heads features", least=1, most=MOST_HEADS, also=("n_heads",)
     )
@@ -105,26 +109,28 @@ class TokenformerConfig:
     qkv_layer: str = key("pattention", "the query, key and value projections", choices=("pattention", "linear"))
     output_layer: str = key("pattention", "the attention's output projection", choices=("pattention", "linear"))
     feed_forward_layer: str = key("pattention", "the feed-forward layer", choices=("pattention", "swiglu"))
-    swiglu_width: Optional[int] = key(None, "width of the SwiGLU, where that is chosen", most=MOST_WIDTH)
+    swiglu_width: Optional[int] = key(None, "width of the SwiGLU; null without one", most=MOST_WIDTH)
     theta: str = key(
         "l2_norm_gelu", "what makes weights of scores", choices=("l2_norm_gelu", "gelu_l2_norm", "softmax")
     )
-    gelu: str = key("erf", "exact or approximated", choices=("erf", "tanh"))
+    gelu: str = key("erf", "exact (erf) or approximated (tanh) GELU", choices=("erf", "tanh"))
     tau: str = key(
         "fixed",
-        "scale of the scores; current: by the tokens there are",
+        "scale of the scores; current: by the number of tokens",
         choices=("fixed", "learned", "current"),
     )
     pattention_eps: float = key(
         1e-6, "mean-square eps of the score's norm; 0 is the official code's formula", least=0, most=1
     )
-    block_norm: str = key("layer_norm", "before attention and feed-forward", choices=("layer_norm", "rms_norm"))
-    block_norm_affine: bool = key(False, "whether these norms have a learned scale (and shift)")
-    final_norm: str = key("layer_norm", "before the head; always learned", choices=("layer_norm", "rms_norm"))
-    norm_eps: float = key(1e-5, "of both", above=0, most=1)
+    block_norm: str = key("layer_norm", "norm before attention and feed-forward", choices=("layer_norm", "rms_norm"))
+    block_norm_affine: bool = key(False, "true: these norms have a learned scale (and shift)")
+    final_norm: str = key(
+        "layer_norm", "norm before the head; its scale is always learned", choices=("layer_norm", "rms_norm")
+    )
+    norm_eps: float = key(1e-5, "eps of block_norm and final_norm", above=0, most=1)
     rope_theta: float = key(10000.0, "base of the rotary positions", least=1, most=1e12)
     rotary_fraction: float = key(0.25, "share of each head's features that carry the position", least=0, most=1)
-    tie_word_embeddings: bool = key(True, "the head is the embedding")
+    tie_word_embeddings: bool = key(True, "true: the head is the embedding")
     document_mask: bool = key(
         False, "true: no token attends to another document; eos_token_id ends one (0 in our corpora)"
     )
@@ -248,7 +254,7 @@ class LlamaKeys:
     vocab_size: Optional[int] = key(None, VOCABULARY, least=1, most=MOST_WORDS)
     max_position_embeddings: int = key(2048, "at least tokens.sequence_length", least=1, most=MOST_POSITIONS)
     hidden_size: int = key(4096, "width of the residual stream", least=1, most=MOST_WIDTH, also=("d_model",))
-    num_hidden_layers: int = key(32, "blocks", least=1, most=MOST_LAYERS, also=("n_layers", "num_layers"))
+    num_hidden_layers: int = key(32, "number of layers", least=1, most=MOST_LAYERS, also=("n_layers", "num_layers"))
     num_attention_heads: int = key(
         32, "heads of hidden_size / num_attention_heads features", least=1, most=MOST_HEADS, also=("n_heads",)
     )
@@ -257,16 +263,18 @@ class LlamaKeys:
     )
     intermediate_size: int = key(11008, "width of the SwiGLU feed-forward layer", least=1, most=MOST_WIDTH)
     hidden_act: str = key("silu", "its activation")
-    rms_norm_eps: float = key(1e-6, "of every RMSNorm", above=0, most=1)
+    rms_norm_eps: float = key(1e-6, "eps of every RMSNorm", above=0, most=1)
     rope_theta: float = key(10000.0, "base of the rotary frequencies", least=1, most=1e12)
-    rope_scaling: Optional[dict] = key(None, "of Nanotron, which does not read it", choices=(), remedy="leave it out")
-    tie_word_embeddings: bool = key(False, "the head is the embedding")
-    initializer_range: float = key(0.02, "of Nanotron, which reads model.init_method instead", least=0, most=1000)
+    rope_scaling: Optional[dict] = key(
+        None, "a key of Nanotron, which does not read it", choices=(), remedy="leave it out"
+    )
+    tie_word_embeddings: bool = key(False, "true: the head is the embedding")
+    initializer_range: float = key(0.02, "a key of Nanotron, which reads model.init_method instead", least=0, most=1000)
     bos_token_id: int = key(1, "the tokenizer's, for the record", least=0, most=MOST_WORDS)
     eos_token_id: int = key(2, "the tokenizer's, for the record", least=0, most=MOST_WORDS)
     pad_token_id: Optional[int] = key(None, "the tokenizer's, for the record", least=0, most=MOST_WORDS)
-    pretraining_tp: int = key(1, "of Nanotron, which does not read it", choices=(1,), remedy="leave it out")
-    use_cache: bool = key(True, "of Nanotron, which does not read it", choices=(True,), remedy="leave it out")
+    pretraining_tp: int = key(1, "a key of Nanotron, which does not read it", choices=(1,), remedy="leave it out")
+    use_cache: bool = key(True, "a key of Nanotron, which does not read it", choices=(True,), remedy="leave it out")
 
     def __post_init__(self):
         if self.num_key_value_heads is None:

@@ -38,7 +38,7 @@ def test_a_grown_model_has_the_rates_of_one_born_in_its_size(live_trainer, opera
         from tokenformer.trainer.growing.live import grow
 
         with trainer.parameter_groups():
-            grow(trainer, trainer.run.transition(1), GrowthContext(seed=7, stage=1), "keep")
+            grow(trainer, trainer.run.transition(1), GrowthContext(seed=7, event=1), "keep")
         grown, config = rates_of(trainer), dataclasses.asdict(trainer.model_config)
         current = {group["lr"] for group in trainer.optimizer.get_base_optimizer().param_groups}
         assert current == set(trainer.lr_scheduler.get_last_lr())

@@ -73,7 +73,7 @@ class ByDomain(OrderingKeys):
     """Every epoch source by source; within a source in random order, or easy to hard."""
 
     sources: list[str] | None = key(None, "all sources, in the order in which they are read; null: by mean complexity")
-    sorted: bool = key(False, "each source is read easy to hard, and not in random order")
+    sorted: bool = key(False, "true: each source is read easy to hard, and not in random order")
 
     name = "by_domain"
     mixes_sources: ClassVar[bool] = False
@@ -111,7 +111,7 @@ class WarmUp(OrderingKeys):
     """
 
     ordering: Any = key(EasyToHard(), "ordering at the beginning", registry="ordering")
-    share: float = key(0.2, "part of the run's text that it orders", above=0, most=1)
+    share: float = key(0.2, "share of the run's text that this ordering orders", above=0, most=1)
 
     name = "warm_up"
 

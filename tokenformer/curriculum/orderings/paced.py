@@ -25,7 +25,7 @@ class Paced(OrderingKeys):
     """
 
     start: float = key(0.25, "share of the text, the easiest, that is admitted at the start", least=0, most=1)
-    end: float = key(0.6, "share of the run after which all of it is admitted", above=0, most=1)
+    end: float = key(0.6, "share of the run after which all text is admitted", above=0, most=1)
     exponent: float = key(1.0, "1 admits evenly; 2, the paper's square root, fast at first", above=0, most=100)
 
     name = "paced"
@@ -57,9 +57,13 @@ class PacedInSteps(OrderingKeys):
     at: list[float] = key(
         [0.2, 0.4], "shares of the run at which each level but the first is admitted", least=0, most=1, rising=True
     )
-    thresholds: list[float] | None = key(None, "as many complexities, which end the levels but the last", rising=True)
+    thresholds: list[float] | None = key(None, "one complexity for each point of `at`: it ends a level", rising=True)
     percentiles: list[float] | None = key(
-        None, "the same in percent of the text; without both, levels of equal size", least=0, most=100, rising=True
+        None,
+        "as thresholds, in percent of the text; without both, levels of equal size",
+        least=0,
+        most=100,
+        rising=True,
     )
 
     name = "paced_in_steps"
@@ -94,8 +98,8 @@ class Staged(OrderingKeys):
 
     stages: int = key(3, "levels of equal size, where no edges are given", least=1, most=1000)
     thresholds: list[float] | None = key(None, "complexities at which the next level begins", rising=True)
-    percentiles: list[float] | None = key(None, "the same in percent of the text", least=0, most=100, rising=True)
-    revisit: bool = key(False, "a copy may also be read in any later stage, all with equal chance")
+    percentiles: list[float] | None = key(None, "as thresholds, in percent of the text", least=0, most=100, rising=True)
+    revisit: bool = key(False, "true: a copy may also be read in any later stage, all with equal chance")
 
     name = "staged"
 

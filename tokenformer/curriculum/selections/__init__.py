@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tokenformer.config.building import build_named
-from tokenformer.curriculum.copies import Documents
+from tokenformer.curriculum.copies import DocumentTable
 from tokenformer.curriculum.selections.by_complexity import ComplexityWindow, Prune, WordBins
 from tokenformer.curriculum.selections.selection import SELECTIONS, Selection
 from tokenformer.errors import UserError
@@ -16,7 +16,7 @@ SELECTIONS.enter(ComplexityWindow, Prune, WordBins)
 __all__ = ["SELECTIONS", "Selection", "selected"]
 
 
-def selected(documents: Documents, weight: np.ndarray, sections: Sequence[Any], seed: int) -> np.ndarray:
+def selected(documents: DocumentTable, weight: np.ndarray, sections: Sequence[Any], seed: int) -> np.ndarray:
     """float64[n]: the weights of the documents, 0 for those that are not selected.
 
     Args:

@@ -7,7 +7,7 @@ import numpy as np
 from tokenformer.config.building import Checked
 from tokenformer.config.keys import key
 from tokenformer.curriculum.budget import number_of_words
-from tokenformer.curriculum.copies import Documents
+from tokenformer.curriculum.copies import DocumentTable
 from tokenformer.curriculum.levels import equal_parts, levels_of, one_kind_of_edges
 from tokenformer.errors import UserError
 
@@ -32,7 +32,7 @@ class ComplexityWindow(Checked):
         if low is not None and high is not None and low >= high:
             raise UserError(f"{self.name}: {key} must rise, not {ends!r}")
 
-    def keep(self, documents: Documents, generator: np.random.Generator) -> np.ndarray:
+    def keep(self, documents: DocumentTable, generator: np.random.Generator) -> np.ndarray:
         """As `Selection.keep`."""
         if self.thresholds is not None:
             low, high = self.thresholds
@@ -48,8 +48,8 @@ class Prune(Checked):
     """Drops text (as Marion et al. 2023, arXiv:2309.04564, do by the perplexity of a reference model)."""
 
     head: float = key(0.0, "share of the text, by tokens, that is dropped at the easy end", least=0, most=1)
-    tail: float = key(0.0, "the same at the hard end; together less than 1", least=0, most=1)
-    by_source: bool = key(False, "every source loses these shares of its own, so that none is pruned away")
+    tail: float = key(0.0, "share that is dropped at the hard end; head and tail together less than 1", least=0, most=1)
+    by_source: bool = key(False, "true: every source loses these shares of its own text, so that none is pruned away")
 
     name = "prune"
 
@@ -60,7 +60,7 @@ class Prune(Checked):
                 f"{self.name}: head and tail must together be above 0 and below 1, not {self.head + self.tail}"
             )
 
-    def keep(self, documents: Documents, generator: np.random.Generator) -> np.ndarray:
+    def keep(self, documents: DocumentTable, generator: np.random.Generator) -> np.ndarray:
         """As `Selection.keep`."""
         kept = np.zeros(documents.size, dtype=bool)
         groups = [np.arange(documents.size)]
@@ -77,10 +77,12 @@ class Prune(Checked):
 class WordBins(Checked):
     """Bins of difficulty, easiest first, and how much of each is read: a random part, as many words as fit."""
 
-    words: list[int | str | None] = key([], "words of each bin that are kept at most, as in 2M; null: the whole bin")
+    words: list[int | str | None] = key(
+        [], "largest number of words that is kept of each bin, such as 2M; null: the whole bin"
+    )
     thresholds: list[float] | None = key(None, "complexities between the bins, one fewer than bins", rising=True)
     percentiles: list[float] | None = key(
-        None, "the same in percent of the text; without both, bins of equal size", least=0, most=100, rising=True
+        None, "as thresholds, in percent of the text; without both, bins of equal size", least=0, most=100, rising=True
     )
 
     name = "word_bins"
@@ -99,7 +101,7 @@ class WordBins(Checked):
             if words is not None:
                 number_of_words(words, f"{self.name}: words")
 
-    def keep(self, documents: Documents, generator: np.random.Generator) -> np.ndarray:
+    def keep(self, documents: DocumentTable, generator: np.random.Generator) -> np.ndarray:
         """As `Selection.keep`.
 
         Raises UserError for a bin that has fewer words than are asked of it.

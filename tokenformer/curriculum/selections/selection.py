@@ -5,7 +5,7 @@ from typing import Protocol
 import numpy as np
 
 from tokenformer.config.registry import Registry
-from tokenformer.curriculum.copies import Documents
+from tokenformer.curriculum.copies import DocumentTable
 
 
 class Selection(Protocol):
@@ -13,7 +13,7 @@ class Selection(Protocol):
 
     name: str
 
-    def keep(self, documents: Documents, generator: np.random.Generator) -> np.ndarray:
+    def keep(self, documents: DocumentTable, generator: np.random.Generator) -> np.ndarray:
         """bool[n]: the documents that are kept; of `documents` those that earlier selections left."""
         ...
 

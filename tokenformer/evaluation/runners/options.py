@@ -32,7 +32,7 @@ class EvaluationOptions:
     data: Path | None = None
     """Folder with the files of our tasks. Without it: $TOKENFORMER_EVALUATION_DATA."""
     fast: bool = False
-    """Score a fixed tenth of the items, every kind in its share; of lm-eval's own tasks the first tenth."""
+    """Score a fixed tenth of the items, every kind in its share; of lm-eval's own tasks a fixed random tenth."""
     batch_size: int | None = None
     """Rows of a forward pass, which do not change the scores. Without it: as many as fit."""
     task_folder: Path | None = None

@@ -47,10 +47,10 @@ class PlateauTrigger(Checked):
     loss: str = key("validation", "validation: a point every tokens.val_check_interval steps", choices=SOURCES)
     average_steps: int = key(50, "training steps whose mean loss makes a point; for training losses alone", least=1)
     smoothing: int = key(1, "points of the moving average; 1 does not smooth", least=1, most=10_000)
-    patience: int = key(2, "rates in a row that have to be below", least=1, most=10_000)
+    patience: int = key(2, "how many falls in a row must be below improvement_per_petaflop", least=1, most=10_000)
     cooldown: int = key(0, "steps after a growth event whose losses do not count", least=0)
     minimum_points: int = key(
-        0, "points of the stage that have to be there; smoothing + patience in any case", least=0, most=100_000
+        0, "smallest number of loss points in the stage; smoothing + patience in any case", least=0, most=100_000
     )
     events: int = key(1, "most growth events of the run that this trigger begins", least=1, most=1000)
 

@@ -14,7 +14,7 @@ class GrowOptions:
     output: Path
     """Folder for the grown checkpoint, which must not exist."""
     operator: str
-    """How it grows: append_tokens, hypercloning or stack_layers; docs/growth.md explains them."""
+    """Growth operator, such as append_tokens or hypercloning; docs/growth-reference.md lists all."""
     parameters: Sequence[str] = ()
     """A parameter of the operator, KEY=VALUE."""
     new_moments: str = "keep"
@@ -24,4 +24,4 @@ class GrowOptions:
     verify: bool = False
     """Compare the logits of both models, and write nothing when they differ."""
     tolerance: float | None = None
-    """Largest difference of logits that passes. Without it: what rounding makes in the dtype of the checkpoint."""
+    """Largest difference of logits that passes. Without it: the error of rounding in the dtype of the checkpoint."""
