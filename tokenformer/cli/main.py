@@ -1,4 +1,4 @@
-"""From the words of a command line to a verb, and from how the verb ends to a line and an exit status."""
+"""Turns the words of a command line into a verb, and the end of the verb into a line and an exit status."""
 
 import os
 import re

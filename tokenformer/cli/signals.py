@@ -54,7 +54,7 @@ def _raise(number: int, frame: FrameType | None) -> None:
 
 
 def _end_late(reader: int, is_left: threading.Event) -> None:
-    """In a thread of its own."""
+    """Runs in a thread of its own: ends the process when a signal came and the work did not stop in time."""
     while arrived := os.read(reader, 1):
         if arrived[0] in (signal.SIGINT, signal.SIGTERM) and not is_left.wait(GRACE_SECONDS):
             ended = EndedBySignal(arrived[0])

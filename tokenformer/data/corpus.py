@@ -43,7 +43,7 @@ class DocumentColumns:
     source: np.ndarray
     """Index into `PreparedCorpus.sources`: int32."""
     complexity: np.ndarray
-    """By the corpus's measure; harder is higher: float64."""
+    """Complexity by the corpus's measure; harder is higher: float64."""
 
     def __len__(self) -> int:
         return len(self.tokens)

@@ -88,7 +88,7 @@ def _counts(table: DocumentColumns, rows: np.ndarray) -> dict:
 
 
 def report_text(report: Mapping) -> str:
-    """The same for a human reader (report.txt)."""
+    """The report for a human reader (report.txt)."""
     parts = {"all": report["total"], **report["sources"]}
     complexity, vocabulary = report["complexity"], report["vocabulary"]
     repeated = [f"{count:,} {what}" for what, count in report["repeated"].items()]

@@ -181,7 +181,7 @@ _function: ChunkFunction
 
 
 def _begin(function: bytes) -> None:
-    """In a new process; an interruption from the keyboard is left to the process that started this one."""
+    """Runs first in a new process; leaves an interruption from the keyboard to the process that started this one."""
     global _function
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     keep_freed_memory()

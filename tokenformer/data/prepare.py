@@ -1,4 +1,4 @@
-"""From text files to a prepared corpus: read, split, score, train or load a tokenizer, encode, write, report."""
+"""Makes a corpus from text files: read, split, score, train or load a tokenizer, encode, write, report."""
 
 import json
 import shutil

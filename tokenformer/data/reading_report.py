@@ -89,7 +89,7 @@ class ReadingReport:
         }
 
     def lines(self) -> list[str]:
-        """The same for a human reader: a line for each source, the total, and each reason."""
+        """The report for a human reader: a line for each source, the total, and each reason."""
         width = max((len(name) for name in [*self.sources, "total"]), default=0)
         lines = [
             f"{name:<{width}}  {counts.files:,} files, {counts.documents:,} documents, {counts.words:,} words, "

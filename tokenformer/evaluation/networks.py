@@ -25,8 +25,8 @@ class TokenNetwork(Protocol):
     device: torch.device
 
     def answers(self, batch: Batch, greedy: bool) -> tuple[np.ndarray, np.ndarray | None]:
-        """For each asked token its log-probability, float64 [asked], and, where `greedy` is true, whether it is the
-        most probable one (the first of equals), bool [asked]."""
+        """Log-probabilities of the asked tokens, float64 [asked], and with `greedy` whether each is the most probable
+        one (the first of equals), bool [asked]."""
         ...
 
     def next_token(self, tokens: list[int]) -> int:

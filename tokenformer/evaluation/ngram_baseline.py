@@ -172,7 +172,7 @@ def _after_end_of_document(tokens: np.ndarray, end_of_document: int) -> np.ndarr
 
 
 def _contexts(stream: np.ndarray, shorter: np.ndarray, size: int, end_of_document: int) -> np.ndarray:
-    """For each position, the number of the `size - 1` tokens before it, or -1 where a document starts between them.
+    """Numbers each position by the `size - 1` tokens before it, or -1 where a document starts between them.
 
     `shorter` [n + 1] numbers the n-gram of `size - 1` tokens that ends at each position, -1 where there is none.
     """

@@ -1,4 +1,4 @@
-"""From log-probabilities to scores: accuracy with ties at one half, its standard error, and the share of ties."""
+"""Scores from log-probabilities: accuracy with ties at one half, its standard error, and the share of ties."""
 
 import math
 from collections.abc import Sequence

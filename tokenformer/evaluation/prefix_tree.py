@@ -133,7 +133,7 @@ class ScoringPlan:
         return [math.fsum([listed[slot] for slot in slots]) for slots in self._slots]
 
     def all_true(self, values: np.ndarray) -> list[bool]:
-        """For each request, whether all of its slots are true (bool [size])."""
+        """Tells of each request whether all of its slots are true (bool [size])."""
         listed = values.tolist()
         return [all(listed[slot] for slot in slots) for slots in self._slots]
 

@@ -1,4 +1,4 @@
-"""From the records of a grid to its numbers: contrasts, speed-ups, benchmarks, tuning, deviations."""
+"""The numbers that the records of a grid give: contrasts, speed-ups, benchmarks, tuning, deviations."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

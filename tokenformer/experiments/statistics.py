@@ -168,7 +168,7 @@ def bootstrap_interval(
 def benchmark_interval(
     first: np.ndarray, second: np.ndarray, confidence: float = 0.95, draws: int = DRAWS, seed: int = 0
 ) -> tuple[float, float]:
-    """The same for the accuracy of a benchmark.
+    """Interval of the difference in accuracy on a benchmark, over seeds and items.
 
     Args:
         first, second: float64 [seeds, items], what each item counted.

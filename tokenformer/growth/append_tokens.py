@@ -193,7 +193,7 @@ class AppendTokens(GrowthOperator):
         return dataclasses.replace(config, layer_tokens=layers, **grown_fields(config))
 
     def _grown_layers(self, config: TokenformerConfig, layers: list[int]) -> TokenformerConfig:
-        """Only these layers grow: they get tokens of their own."""
+        """The config in which only these layers grow: they get tokens of their own."""
         wrong = [layer for layer in layers if layer >= config.num_hidden_layers]
         if wrong:
             raise UserError(

@@ -155,7 +155,7 @@ RULES: dict[str, Callable[[ParameterName, Any, Copies], CloneRule]] = {
 
 
 def _model_type(config: Any) -> str:
-    """By the mark that a Nanotron config carries, as `is_llama_config`."""
+    """Model type by the mark that a Nanotron config carries, such as `is_llama_config`."""
     for model_type in RULES:
         if getattr(config, f"is_{model_type}_config", False):
             return model_type

@@ -149,7 +149,7 @@ class Transition:
 
 
 def learning_rate_factor(name: str, transitions: Sequence[Transition]) -> float:
-    """By what the growth events so far multiplied a parameter's learning rate, in all.
+    """Product of the factors by which the growth events so far multiplied a parameter's learning rate.
 
     A parameter that is made of others inherits the factor of the first of them.
 

@@ -70,7 +70,7 @@ class TokenformerBlock(nn.Module):
             self.feed_forward = SwiGLU(config, mode, pg)
 
     def forward(self, hidden_states: torch.Tensor, **documents: torch.Tensor) -> dict[str, torch.Tensor]:
-        """With `document_mask` the block also takes and hands on `document_ids` [batch, length]."""
+        """Adds attention and feed-forward to the stream. `document_mask` adds `document_ids` [batch, length]."""
         attended = self.attention(self.attention_norm(hidden_states), **documents)
         hidden_states = hidden_states + attended
         hidden_states = hidden_states + self.feed_forward(self.feed_forward_norm(hidden_states))

@@ -66,7 +66,7 @@ def _grown(key: str, state: Any, old: torch.nn.Parameter, new: torch.nn.Paramete
 
 
 def mark_as_replaced(param: torch.nn.Parameter) -> None:
-    """From now on, an optimizer that holds this parameter raises instead of a step that would train nothing."""
+    """Makes an optimizer that holds this parameter raise from now on, in place of a step that would train nothing."""
     setattr(param, _REPLACED, True)
     _watch_steps()
 

@@ -14,7 +14,7 @@ LINE = 100
 """Characters of a line with the beginning of a document."""
 
 SHORT_WORDS = 50
-"""With fewer words, measures of vocabulary say little, and a single long word decides."""
+"""A text of fewer words is short: measures of vocabulary say little of it, and a single long word decides."""
 
 _SHORT = f"A text of fewer than {SHORT_WORDS} words is too short to be compared by these numbers with longer ones."
 

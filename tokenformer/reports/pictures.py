@@ -287,7 +287,7 @@ def _mark_growth(top: Axes, bottom: Axes, record: RunRecord, abscissa: Abscissa,
 
 
 def _label_rows(positions: np.ndarray, width: float) -> list[int]:
-    """For labels at ascending positions on an axis of a width, the lowest rows in which they do not overlap."""
+    """Lowest rows in which labels at ascending positions on an axis of a width do not overlap."""
     last_in_row: list[float] = []
     rows = []
     for position in positions:

@@ -266,7 +266,7 @@ def _read_lines(path: Path, notes: list[str]) -> list[Line]:
 
 
 def _drop_repeated_steps(lines: list[Line], notes: list[str]) -> list[Line]:
-    """Without the lines that a run logged before it was resumed from an earlier checkpoint and went that way again."""
+    """Drops the lines that a run logged before it was resumed from an earlier checkpoint and did these steps again."""
     kept: list[Line] = []
     for line in lines:
         del kept[_first_superseded(kept, line) :]

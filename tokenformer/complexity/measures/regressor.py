@@ -42,7 +42,7 @@ FEATURES = {
     )
     for language, formulas in {"en": ("flesch_kincaid", "coleman_liau"), "sv": ("flesch_kincaid_swedish",)}.items()
 }
-"""By language: every heuristic that holds for it."""
+"""Language -> every heuristic that holds for it."""
 
 
 LEAST_TEXTS = 3

@@ -50,12 +50,12 @@ WordMean = Callable[[Documents, np.ndarray], np.ndarray]
 
 
 def running_mean(documents: Documents, values: np.ndarray) -> np.ndarray:
-    """Over all words of each text."""
+    """Means over all words of each text, float64[n]."""
     return documents.means(values)
 
 
 def vocabulary_mean(documents: Documents, values: np.ndarray) -> np.ndarray:
-    """Over the different words of each text, where they first occur."""
+    """Means over the different words of each text, where they first occur, float64[n]."""
     size = max(len(documents.vocabulary), 1)
     _, first = np.unique(documents.document * size + documents.word, return_index=True)
     # In the order of the text, so that the sum is rounded alike whatever stands beside it.

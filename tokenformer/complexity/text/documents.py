@@ -41,7 +41,7 @@ _MARKS_AROUND = "".join(mark for mark in string.punctuation if mark not in "'-")
 """ASCII marks that are no part of a word that they stand beside."""
 
 Piece = str | tuple[str]
-"""In brackets: of a text without any letter or digit; the piece is then a word."""
+"""A part of a text; in a tuple when the text has no letter or digit, and the part counts as a word."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -62,7 +62,7 @@ class TreeReport:
     skipped: Counter[str] = field(default_factory=Counter)
     """Key of SKIPPED -> files, or what else it counts."""
     examples: dict[str, list[str]] = field(default_factory=dict)
-    """The same -> the first paths."""
+    """Key of SKIPPED, or what else it counts -> the first paths."""
 
     def skip(self, reason: str, path: str) -> None:
         """Note a file that is not read."""
@@ -72,7 +72,7 @@ class TreeReport:
             kept.append(path)
 
     def lines(self) -> list[str]:
-        """For a human reader: a line for each reason that occurred."""
+        """Lines for a human reader, one for each reason that occurred."""
         return [
             f"skipped: {self.skipped[reason]:,} {words} (first: {', '.join(self.examples[reason])})"
             for reason, words in SKIPPED.items()

@@ -67,7 +67,7 @@ class Arithmetic(FormalLanguage):
         return {"difficulty": sum(symbol in OPERATORS for symbol in expression.split(" ")), "value": int(result)}
 
     def alphabet(self) -> tuple[str, ...]:
-        """Without the values, which are words of digits."""
+        """All symbols but the values, which are words of digits."""
         return (*DIGITS, *OPERATORS, "(", ")", "=")
 
     def edits(self, symbols: list[str]) -> dict[str, list[Edit]]:

@@ -145,7 +145,7 @@ class Dyck(_Brackets):
         return symbols
 
     def _openings(self, stratum: Stratum, number: int) -> list[bool]:
-        """For each symbol whether it opens: the path with that number among those that reach the depth exactly."""
+        """Tells of each symbol whether it opens: the path with that number among those that reach the depth exactly."""
         depth = stratum.difficulty
         within, shallower = (dyck_completions(bound, self.longest) for bound in (depth, depth - 1))
         level, reached, opens = 0, False, []

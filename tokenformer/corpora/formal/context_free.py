@@ -77,7 +77,7 @@ class ContextFree(FormalLanguage):
         )
 
     def ground_truth(self, text: str) -> dict:
-        """With the leftmost derivation: the nonterminal that each symbol was derived from."""
+        """Facts about a string, with the leftmost derivation: the nonterminal that each symbol was derived from."""
         grammar, ahead, expanded = self.grammar(), ["S"], []
         for letter in text.split(" "):
             expanded.append(ahead.pop())

@@ -14,7 +14,7 @@ TRANSITION_PERCENT = 70
 ACCEPTING_PERCENT = 30
 
 Transitions = tuple[dict[str, int], ...]
-"""For each state: letter -> next state; a letter that is not there is refused."""
+"""One mapping a state: letter -> next state; a letter that is not there is refused."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Regular(FormalLanguage):
         return states is not None and states[-1] in self.automaton().accepting
 
     def ground_truth(self, text: str) -> dict:
-        """With the states that the automaton passes through, the first one included."""
+        """Facts about a string, with the states that the automaton passes through, the first one included."""
         symbols = text.split(" ")
         return {"difficulty": len(symbols), "states": self.automaton().run(symbols)}
 

@@ -46,7 +46,7 @@ def check_other_tasks(tasks: Sequence[str], folder: Path | None) -> None:
 def evaluate_other_task(
     model: OpenedModel, task: str, batch_size: int | None, fast: bool, folder: Path | None
 ) -> dict[str, dict[str, Any]]:
-    """By task and group: `version`, `n`, and `metrics`, each a value and its standard error, as lm-eval computes them.
+    """Task or group -> `version`, `n`, and `metrics`, each a value and its standard error, as lm-eval computes them.
 
     Args:
         task: one of lm-eval's, or a group.
@@ -77,7 +77,7 @@ def evaluate_other_task(
 
 
 def _fast_samples(tasks: dict[str, Any]) -> dict[str, list[int]]:
-    """By task, the places of the items that the fast sample takes; lm-eval says of no item which kind it is."""
+    """Task -> the places of the items that the fast sample takes; lm-eval says of no item which kind it is."""
     return {name: fast_places([""] * len(task.eval_docs), name) for name, task in tasks.items()}
 
 

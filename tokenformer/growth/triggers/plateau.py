@@ -70,7 +70,7 @@ class PlateauTrigger(Checked):
         return (self._need,)
 
     def fall_between_points(self, flops: float) -> float:
-        """By which share the loss has to fall from one point to the next, so many FLOPs apart, to be no plateau."""
+        """Share by which the loss must fall from one point to the next, so many FLOPs apart, to be no plateau."""
         return self.improvement_per_petaflop * flops / PETAFLOP
 
     def reason(self, progress: Progress, event_steps: Sequence[int], losses: LossHistory) -> str | None:

@@ -48,7 +48,7 @@ class CheckpointLosses:
         return self.of_tokens(self.tokenizer.encode_batch(list(texts)))
 
     def of_tokens(self, encoded: Sequence[list[int]]) -> tuple[np.ndarray, np.ndarray]:
-        """The same of n texts whose token ids are known."""
+        """Nats float64[n] and tokens int64[n] of n texts whose token ids are known."""
         nats = np.zeros(len(encoded))
         stored = StoredCheckpoint(self.checkpoint)
         with loaded_model(stored, stored.dtype) as model:

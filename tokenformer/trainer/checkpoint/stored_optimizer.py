@@ -101,7 +101,7 @@ class StoredOptimizer:
         return shards
 
     def _slices(self, tp: int, part_of) -> Iterator[list[torch.Tensor]]:
-        """For each pipeline stage what its replicas hold."""
+        """Yields for each pipeline stage the parts that its replicas hold."""
         for pp in range(self.layout.pp):
             parts = (part_of(self._files[pp, dp, tp]) for dp in range(self.layout.dp))
             yield [part for part in parts if part is not None]

@@ -131,7 +131,7 @@ def _described(path: Path, folder: Path) -> tuple[str, WeightFile]:
 
 
 def _slices(text: str) -> StoredSlices:
-    """From Nanotron's "0,8,None|None,None,None#16,24,None|None,None,None"."""
+    """Reads Nanotron's "0,8,None|None,None,None#16,24,None|None,None,None"."""
     local, separator, whole = text.partition("#")
     if not separator:
         raise ValueError(f"{text!r} is no pair of slices")
@@ -144,7 +144,7 @@ def _slices(text: str) -> StoredSlices:
 
 
 def _shape(text: str) -> tuple[int, ...]:
-    """From "(64, 32)", or "(np.int64(64), 32)" as Nanotron writes it with numpy 2."""
+    """Reads "(64, 32)", or "(np.int64(64), 32)" as Nanotron writes it with numpy 2."""
     return tuple(int(size) for size in re.findall(r"(?<![\w.])\d+", text))
 
 

@@ -20,7 +20,7 @@ from tokenformer.trainer.growing.live_state import optimizer_slices, unwrapped
 
 
 def rate_of_new_elements(step: int, event_step: int, warmup_steps: int, factor: float) -> float:
-    """In multiples of the others' learning rate: rises evenly over `warmup_steps` steps, and is `factor` from then on.
+    """Learning rate divided by that of the others: rises evenly over `warmup_steps` steps, then stays `factor`.
 
     Args:
         step: number of the step that is being done, from 1.
@@ -50,8 +50,7 @@ class NewElements:
 
 
 def slow_down(optimizer: torch.optim.Optimizer, parts: list[NewElements], rate: Callable[[], float | None]) -> None:
-    """From now on, steps of the optimizer move the new elements at `rate()` times the learning rate, until that is
-    None."""
+    """Makes steps of the optimizer move the new elements at `rate()` times the learning rate, until that is None."""
 
     @torch.no_grad()
     def remember(*_) -> None:

@@ -1,4 +1,4 @@
-"""From a config file to a finished run, in this process."""
+"""Trains the run of a config file, in this process."""
 
 import sys
 import warnings

@@ -91,7 +91,7 @@ class LiveEvaluation:
                 values[batch.slots] = self._log_probabilities(asked.float(), targets).double().cpu().numpy()
 
     def _log_probabilities(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """From this rank's logits [asked, vocabulary / tp] and targets [asked]: [asked]."""
+        """Log-probabilities [asked], from this rank's logits [asked, vocabulary / tp] and targets [asked]."""
         group = self.context.tp_pg
         if group.size() == 1:
             return logits.gather(1, targets[:, None]).squeeze(1) - logits.logsumexp(-1)
