@@ -1,4 +1,4 @@
-"""The report's table and sentences: a `RunRecord` in words and figures, for the terminal and for the page alike."""
+"""The report's table and sentences: a `RunRecord` in words and numbers, for the terminal and for the page alike."""
 
 from __future__ import annotations
 

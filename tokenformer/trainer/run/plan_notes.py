@@ -1,4 +1,4 @@
-"""The notes of `tokenformer plan` under its table: what the figures mean, and what may not be meant.
+"""The notes of `tokenformer plan` under its table: what the numbers mean, and what may not be meant.
 
 What may not be meant is also said when training starts.
 """
