@@ -104,7 +104,7 @@ class AppendTokens(GrowthOperator):
     layers: list[int] | None = key(None, "indices of the layers that grow; null: all", least=0)
     new_tokens: str = key(
         "zero_values",
-        "which half of a new token is zero; or copies of old ones",
+        "which half of a new token is zero; or copies",
         choices=("zero_values", "zero_keys", "clone"),
     )
     norm: str | None = key(
