@@ -32,6 +32,7 @@ NEED_NANOTRON = {
     "tokenformer.trainer.loop.observers.evaluation",
     "tokenformer.trainer.loop.observers.growing",
     "tokenformer.trainer.loop.observers.loss_recorder",
+    "tokenformer.trainer.loop.observers.samples",
     "tokenformer.trainer.loop.observers.stopping",
     "tokenformer.trainer.loop.standard_observers",
     "tokenformer.trainer.checkpoint.restore",

@@ -69,8 +69,8 @@ def test_some_of_them_are_greedy():
     model = model_of("llama")
     tokens = [3, 4]
     network = HuggingFaceNetwork(model)
-    tokens += [network.next_token(tokens)]
-    tokens += [network.next_token(tokens)]
+    tokens += [int(network.next_logits(tokens).argmax())]
+    tokens += [int(network.next_logits(tokens).argmax())]
     assert log_probabilities(network, [Request(tuple(tokens), 2), Request((*tokens, 5), 3)], greedy=True)[1][0]
     assert by_definition(model, Request(tuple(tokens), 2))[1]
 

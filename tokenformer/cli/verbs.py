@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
-from tyro.conf import Positional, Suppress, arg, subcommand
+from tyro.conf import Positional, Suppress, UseAppendAction, arg, subcommand
 
 from tokenformer.cli.arguments import Assignments, BatchSize, LanguageParameters, Paths, Tasks
 from tokenformer.cli.run_verbs import Config, Plan, Train, prepared_run
@@ -18,7 +18,7 @@ from tokenformer.corpora.options import CodeCorpusOptions, FormalCorpusOptions
 from tokenformer.data.options import PrepareOptions
 from tokenformer.data.reading import Unit
 from tokenformer.errors import UserError
-from tokenformer.evaluation.runners.options import EvaluationOptions, ModelSource
+from tokenformer.evaluation.runners.options import EvaluationOptions, GenerateOptions, ModelSource
 from tokenformer.experiments.options import CompareOptions
 from tokenformer.files import refuse_to_replace
 from tokenformer.reports.options import ScoreOptions
@@ -205,7 +205,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Source(ModelSource):
-    """The model that is scored."""
+    """The model."""
 
     model: Positional[str]
 
@@ -233,6 +233,24 @@ class Eval(EvaluationOptions):
         print(results_table(results))
         if self.output is not None:
             write_results(self.output, results)
+
+
+@dataclass(frozen=True)
+class Generate(GenerateOptions):
+    """Continue texts by a checkpoint, an export or another Hugging Face model.
+
+    Example: tokenformer generate runs/mine/checkpoints/1400 --prompt "In the beginning"
+    """
+
+    source: Source
+    prompt: Annotated[UseAppendAction[tuple[str, ...]], arg(metavar="TEXT")] = ()
+
+    def __call__(self) -> None:
+        from tokenformer.evaluation.runners.generate import generate
+
+        for piece in generate(self):
+            print(piece, end="", flush=True)
+        print()
 
 
 @dataclass(frozen=True)
@@ -358,6 +376,7 @@ VERBS: dict[str, type] = {
     "train": Train,
     "report": Report,
     "eval": Eval,
+    "generate": Generate,
     "compare": Compare,
     "grow": Grow,
     "import": Import,

@@ -97,6 +97,16 @@ class Validation:
 
 
 @dataclass
+class Samples:
+    """Continuations that the live model writes."""
+
+    prompts: List[str] = key([""], "beginnings of texts that the model continues; an empty one is no beginning")
+    new_tokens: int = key(40, "tokens of a continuation at most", least=1, most=10_000)
+    temperature: float = key(0.8, "0: always the most probable token", least=0, most=100)
+    top_p: float = key(0.95, "draw among the likeliest tokens of this probability together", above=0, most=1)
+
+
+@dataclass
 class Evaluation:
     """Tasks that are scored on the live model while it trains."""
 
@@ -110,6 +120,7 @@ class Evaluation:
     batch_size: Optional[int] = key(
         None, "texts of a forward pass; null: by the memory of the device", least=1, most=65_536
     )
+    samples: Optional[Samples] = key(None, "continuations that are printed at the same times; null: none")
 
     def is_due(self, words_before: float, words: float) -> bool:
         """Tells whether a step that read from `words_before` to `words` words crossed one of the chosen numbers."""

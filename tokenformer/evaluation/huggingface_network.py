@@ -42,9 +42,9 @@ class HuggingFaceNetwork:
         """As `TokenNetwork.answers`."""
         return self._tree_answers(batch, greedy) if self.shares_prefixes else self.whole.answers(batch, greedy)
 
-    def next_token(self, tokens: list[int]) -> int:
-        """As `TokenNetwork.next_token`."""
-        return self.whole.next_token(tokens)
+    def next_logits(self, tokens: list[int]) -> torch.Tensor:
+        """As `TokenNetwork.next_logits`."""
+        return self.whole.next_logits(tokens)
 
     @torch.inference_mode()
     def _tree_answers(self, batch: Batch, greedy: bool) -> tuple[np.ndarray, np.ndarray | None]:

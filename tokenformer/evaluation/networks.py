@@ -29,8 +29,8 @@ class TokenNetwork(Protocol):
         one (the first of equals), bool [asked]."""
         ...
 
-    def next_token(self, tokens: list[int]) -> int:
-        """The most probable token after some."""
+    def next_logits(self, tokens: list[int]) -> torch.Tensor:
+        """Logits float [vocabulary] of the token after some."""
         ...
 
 
@@ -79,9 +79,9 @@ class LogitsFunction:
         return answers_of(logits[batch.rows, batch.nodes], lambda rows: rows, batch.targets, logits.shape[-1], greedy)
 
     @torch.inference_mode()
-    def next_token(self, tokens: list[int]) -> int:
-        """As `TokenNetwork.next_token`."""
-        return int(self.function(torch.tensor([tokens], device=self.device))[0, -1].argmax())
+    def next_logits(self, tokens: list[int]) -> torch.Tensor:
+        """As `TokenNetwork.next_logits`."""
+        return self.function(torch.tensor([tokens], device=self.device))[0, -1]
 
 
 def plan_for(network: TokenNetwork, requests: list[Request], batch_size: int | None) -> ScoringPlan:

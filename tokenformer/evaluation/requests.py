@@ -22,6 +22,11 @@ class TextEncoder:
     whole: Encode
     prefix_token: int
 
+    def beginning(self, text: str) -> list[int]:
+        """Tokens of the first words of a text, after the prefix token."""
+        tokens = self.plain([text])[0] if text else []
+        return tokens if tokens[:1] == [self.prefix_token] else [self.prefix_token, *tokens]
+
 
 @dataclass(frozen=True)
 class Request:

@@ -46,6 +46,8 @@ LOSS_AFTER = _key("growth/loss_after", "The same after the event.")
 PARAMETERS_BEFORE = _key("growth/parameters_before", "Parameters before the event.")
 STAGE_ENDS = _key("growth/stage_ends", "Number of the stage that ends, in a line with its last held-out loss.")
 
+SAMPLE = _key("sample/*", "A text that the model wrote after this step, by the number of its prompt, from 1.")
+
 EVALUATION = "eval/"
 SCORE = _key("eval/*", "Accuracy of a task, or of a group of its items (`eval/TASK/GROUP`).")
 SCORE_ITEMS = _key("eval/*/items", "Items of the task.")

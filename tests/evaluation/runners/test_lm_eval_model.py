@@ -37,7 +37,7 @@ def test_log_likelihoods_and_greediness(models):
     texts = [("", text) for text in sentences(20, seed=3)]
     texts += [(f"{first} ", second) for first, second in zip(sentences(10, seed=4), sentences(10, seed=5), strict=True)]
     start = "the old"
-    following = ours.opened.decode([ours.opened.network.next_token(ours.tok_encode(start))])
+    following = ours.opened.decode([int(ours.opened.network.next_logits(ours.tok_encode(start)).argmax())])
     texts += [(start, following), (start, "zzz"), ("the old cat " * 40, "sees")]
     asked = requests("loglikelihood", texts)
     mine, other = (model.loglikelihood(asked, disable_tqdm=True) for model in (ours, theirs))

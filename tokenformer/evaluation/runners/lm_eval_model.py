@@ -25,9 +25,9 @@ from tokenformer.errors import UserError
 from tokenformer.evaluation.networks import log_probabilities
 from tokenformer.evaluation.requests import truncated_request
 from tokenformer.evaluation.runners.batch_size import parse_batch_size
-from tokenformer.evaluation.runners.greedy_decoding import greedy_continuation
 from tokenformer.evaluation.runners.opened_model import OpenedModel, opened_model
 from tokenformer.evaluation.runners.options import ModelSource
+from tokenformer.evaluation.sampling import Sampling, continue_text
 
 DEFAULT_GENERATED_TOKENS = 256
 
@@ -147,7 +147,11 @@ class TokenformerLM(TemplateLM):
         tokens = self.tok_encode(context) or [self.prefix_token_id]
         if self.max_length is not None:
             tokens = tokens[-(self.max_length - new) :]
-        text = greedy_continuation(self.opened, tokens, new, until)
+        greedy, opened = Sampling(new, temperature=0), self.opened
+        pieces = continue_text(
+            tokens, opened.network.next_logits, opened.decode, greedy, opened.end_of_text, self.max_length, until
+        )
+        text = "".join(pieces)
         text = postprocess_generated_text(text, stop=until, think_end_token=None)
         self.cache_hook.add_partial("generate_until", (context, settings), text)
         return text

@@ -37,3 +37,22 @@ class EvaluationOptions:
     """Rows of a forward pass, which do not change the scores. Without it: as many as fit."""
     task_folder: Path | None = None
     """Folder of more task files for lm-eval."""
+
+
+@dataclass(frozen=True)
+class GenerateOptions:
+    """How texts are continued."""
+
+    source: ModelSource
+    prompt: tuple[str, ...] = ()
+    """The beginning of a text; several give several texts. Without it: the model begins by itself."""
+    new_tokens: int = 100
+    """Tokens of a continuation at most; it ends where the model ends the text."""
+    temperature: float = 0.8
+    """Above 1 is more varied; 0 takes the most probable token each time."""
+    top_p: float = 0.95
+    """Draw among the likeliest tokens that together have this probability; 1 is all tokens."""
+    samples: int = 1
+    """Continuations of each prompt."""
+    seed: int = 0
+    """The same seed gives the same texts."""

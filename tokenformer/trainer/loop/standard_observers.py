@@ -10,6 +10,7 @@ from tokenformer.trainer.loop.observers.growing import Growing
 from tokenformer.trainer.loop.observers.held_out import HeldOut
 from tokenformer.trainer.loop.observers.metrics_writer import MetricsWriter
 from tokenformer.trainer.loop.observers.progress_bar import ProgressBar
+from tokenformer.trainer.loop.observers.samples import Samples
 from tokenformer.trainer.loop.observers.step_lines import StepLines
 from tokenformer.trainer.loop.observers.stopping import Stopping
 from tokenformer.trainer.loop.observers.trackers import trackers
@@ -30,6 +31,7 @@ def standard_observers(config: RunConfig) -> list[Observer]:
         HeldOut(),
         Growing(),
         *(build_named(section, OBSERVERS, f"observers.{index}") for index, section in enumerate(config.observers)),
+        Samples(),
         StepLines(),
         Evaluation(),
         Checkpoints(),

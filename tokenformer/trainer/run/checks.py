@@ -78,9 +78,10 @@ def check_growth(config: RunConfig, growth: GrowthPolicy) -> None:
 
 def check_evaluation(evaluation: Evaluation) -> None:
     """The tasks are known, and it is said when they are scored."""
-    if not evaluation.tasks:
+    if not evaluation.tasks and evaluation.samples is None:
         return
-    find_tasks(evaluation.tasks)
+    if evaluation.tasks:
+        find_tasks(evaluation.tasks)
     if evaluation.every_words is None and not evaluation.at_words:
         raise UserError("evaluation has neither at_words nor every_words; say when, or set evaluation: null")
 

@@ -13,7 +13,7 @@ from tokenformer.curriculum.budget import ladder_steps, number_of_words
 from tokenformer.curriculum.context_length import ContextSchedule
 from tokenformer.curriculum.plan import SamplePlan, build_plan
 from tokenformer.data.corpus import PreparedCorpus
-from tokenformer.data.tokenizer import load_tokenizer
+from tokenformer.data.tokenizer import Tokenizer, load_tokenizer
 from tokenformer.errors import UserError
 from tokenformer.evaluation.outcomes import Scoring
 from tokenformer.evaluation.requests import TextEncoder
@@ -89,6 +89,17 @@ class PreparedRun:
         return PreparedCorpus.open(self.config.corpus_folder)
 
     @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer of the corpus."""
+        return load_tokenizer(self.corpus.tokenizer_folder)
+
+    @property
+    def encoder(self) -> TextEncoder:
+        """The way in which texts become tokens of the corpus."""
+        tokenizer = self.tokenizer
+        return TextEncoder(tokenizer.encode_batch, tokenizer.encode_batch, tokenizer.end_of_document_id)
+
+    @cached_property
     def scoring(self) -> Scoring | None:
         """The tasks that are scored while the run trains, read and encoded; None where there are none.
 
@@ -97,11 +108,10 @@ class PreparedRun:
         """
         if self.config.evaluation is None or not self.config.evaluation.tasks:
             return None
-        settings, tokenizer = self.config.evaluation, load_tokenizer(self.corpus.tokenizer_folder)
+        settings = self.config.evaluation
         folder = data_folder(settings.data)
         tasks = [load_task(task, folder, settings.fast) for task in find_tasks(settings.tasks)]
-        encoder = TextEncoder(tokenizer.encode_batch, tokenizer.encode_batch, tokenizer.end_of_document_id)
-        return Scoring(tasks, encoder, self.base_model_config.max_position_embeddings)
+        return Scoring(tasks, self.encoder, self.base_model_config.max_position_embeddings)
 
     @classmethod
     def from_file(cls, path: Path, assignments=()) -> "PreparedRun":

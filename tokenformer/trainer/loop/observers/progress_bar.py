@@ -4,9 +4,11 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from tokenformer.console import SECONDS_BETWEEN_LINES, short_number
+from tokenformer.console import SECONDS_BETWEEN_LINES, printable, short_number
 from tokenformer.observers import Line, Observer
 from tokenformer.run_folder import keys
+
+SAMPLES = keys.of_part(keys.SAMPLE, "")
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -46,6 +48,8 @@ class ProgressBar(Observer):
 
     def _update(self, line: Line) -> None:
         step = line[keys.STEP]
+        for number, text in sorted((key, text) for key, text in line.items() if key.startswith(SAMPLES)):
+            self._say(f"step {step}, {number}: {printable(text)}")
         if self.bar is not None:
             self.bar.update(self.bar.task_ids[0], completed=step, description=step_in_words(line))
         elif (
