@@ -281,6 +281,8 @@ def _converted_union(value: Any, options: tuple, where: str, name: str, key: Key
     """None, or the value by the first option that takes it; the error is of the option of its shape, list or not."""
     if value is None and type(None) in options:
         return None
+    if type(value) in options:
+        return value
     rest = [option for option in options if option is not type(None)]
     shaped = [option for option in rest if is_list(option) == isinstance(value, list | tuple)] or rest
     errors = []

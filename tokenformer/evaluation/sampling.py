@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 UNFINISHED = "\N{REPLACEMENT CHARACTER}"
-"""What the decoder shows at the end of a text where a token ends within a character."""
+"""Stands at the end of a decoded text whose last token ends within a character."""
 
 
 @dataclass(frozen=True)

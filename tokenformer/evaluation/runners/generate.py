@@ -1,6 +1,7 @@
 """Continues texts by a stored model."""
 
 from collections.abc import Iterator
+from itertools import product
 
 from tokenformer.errors import UserError
 from tokenformer.evaluation.runners.opened_model import OpenedModel, opened_model
@@ -20,22 +21,14 @@ def generate(options: GenerateOptions) -> Iterator[str]:
             f"are {options.temperature}, {options.top_p}, {options.new_tokens} and {options.samples}"
         )
     with opened_model(options.source) as model:
-        texts = [
-            (prompt, options.seed + number) for prompt in options.prompt or ("",) for number in range(options.samples)
-        ]
-        for index, (prompt, seed) in enumerate(texts):
+        texts = product(options.prompt or ("",), range(options.samples))
+        for index, (prompt, number) in enumerate(texts):
             yield ("\n\n" if index else "") + prompt
-            sampling = Sampling(options.new_tokens, options.temperature, options.top_p, seed)
+            sampling = Sampling(options.new_tokens, options.temperature, options.top_p, options.seed + number)
             yield from continuation(model, prompt, sampling)
 
 
 def continuation(model: OpenedModel, prompt: str, sampling: Sampling) -> Iterator[str]:
     """As `continue_text`; the prompt, which may be empty, begins a text."""
-    return continue_text(
-        model.encoder.beginning(prompt),
-        model.network.next_logits,
-        model.decode,
-        sampling,
-        model.end_of_text,
-        model.network.max_length,
-    )
+    begin, network = model.encoder.beginning(prompt), model.network
+    return continue_text(begin, network.next_logits, model.decode, sampling, model.end_of_text, network.max_length)

@@ -49,14 +49,16 @@ def next_logits(trainer, tokens: list[int], vocabulary: int) -> torch.Tensor:
     else:
         inputs = {"input_ids": TensorPointer(reader), "input_mask": TensorPointer(reader)}
     logits = model.model(**inputs)  # [length, 1, vocabulary / tp]
-    width = model.model_config.vocab_size // context.tp_pg.size()
+    width = trainer.model_config.vocab_size // context.tp_pg.size()
     if isinstance(logits, TensorPointer):
+        holder = logits.group_rank
         whole = torch.empty(width * context.tp_pg.size(), device=device)
     else:
+        holder = dist.get_rank(context.pp_pg)
         own = logits[len(tokens) - 1, 0].float().contiguous()
         shards = [torch.empty_like(own) for _ in range(context.tp_pg.size())]
         torch.distributed.all_gather(shards, own, group=context.tp_pg)
         whole = torch.cat(shards)
-    source = torch.distributed.get_global_rank(context.pp_pg, model.output_pp_rank)
+    source = torch.distributed.get_global_rank(context.pp_pg, holder)
     torch.distributed.broadcast(whole, source, group=context.pp_pg)
     return whole[:vocabulary]
