@@ -20,6 +20,7 @@ from tokenformer.experiments.matching import assignment
 from tokenformer.experiments.records import made_record, record_file, write_record
 from tokenformer.experiments.runs import GridRun, RunList
 from tokenformer.files import write_atomically
+from tokenformer.run_folder.names import CHECKPOINTS as CHECKPOINTS_FOLDER
 from tokenformer.run_folder.record import RunRecord
 
 CHECKPOINTS = 5
@@ -82,7 +83,7 @@ class Maker:
             record = made_record(trained, content.outcome, content.sources, described, measured)
             write_record(record_file(self.runs.places.records, run.name), record)
             if not self.keep_weights:
-                shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+                shutil.rmtree(folder / CHECKPOINTS_FOLDER, ignore_errors=True)
 
     def stop(self) -> None:
         """Ends the processes of all runs that are being made."""

@@ -14,6 +14,7 @@ from typing import Any
 import tokenformer
 from tokenformer.errors import UserError
 from tokenformer.files import write_atomically
+from tokenformer.run_folder import keys
 from tokenformer.run_folder.record import HeldOut, RunRecord
 
 Record = dict[str, Any]
@@ -75,7 +76,7 @@ def made_record(
         **run_facts(run),
         "outcome": outcome_of(run.validations[-1], outcome, sources),
         "clipped_share": _clipped_share(run),
-        "seconds": last.get("elapsed_seconds"),
+        "seconds": last.get(keys.SECONDS),
         **measured,
         "made_with": {"tokenformer": tokenformer.__version__, "machine": platform.platform()},
     }
@@ -85,13 +86,13 @@ def run_facts(run: RunRecord) -> Record:
     """Size, cost and losses of a run, as its own files say."""
     last = run.steps[-1]
     return {
-        "steps": last["iteration_step"],
-        "words": last.get("consumed_words"),
-        "tokens": last.get("consumed_tokens"),
-        "flops": last.get("training_flops"),
-        "parameters": last.get("growth/parameters"),
-        "final_rate": last.get("lr"),
-        "peak_rate": max((line["lr"] for line in run.steps if "lr" in line), default=None),
+        "steps": last[keys.STEP],
+        "words": last.get(keys.WORDS),
+        "tokens": last.get(keys.TOKENS),
+        "flops": last.get(keys.FLOPS),
+        "parameters": last.get(keys.PARAMETERS),
+        "final_rate": last.get(keys.LEARNING_RATE),
+        "peak_rate": max((line[keys.LEARNING_RATE] for line in run.steps if keys.LEARNING_RATE in line), default=None),
         "growth": [
             {
                 "step": event.step,
@@ -116,7 +117,7 @@ def outcome_of(line: Record, outcome: str, sources: Sequence[str] | None = None)
         UserError: a source that counts is not in the held-out text.
     """
     if outcome == "loss":
-        return line["val/loss"]
+        return line[keys.HELD_OUT_LOSS]
     by_source = _losses_by_source(line)
     chosen = by_source if sources is None else sources
     unknown = [source for source in chosen if source not in by_source]
@@ -127,12 +128,12 @@ def outcome_of(line: Record, outcome: str, sources: Sequence[str] | None = None)
 
 def _validation(line: Record) -> Record:
     return {
-        "step": line["iteration_step"],
-        "words": line.get("consumed_words"),
-        "flops": line.get("training_flops"),
-        "seconds": line.get("elapsed_seconds"),
-        "loss": round(line["val/loss"], 6),
-        "bits_per_byte": round(line["val/bits_per_byte"], 6),
+        "step": line[keys.STEP],
+        "words": line.get(keys.WORDS),
+        "flops": line.get(keys.FLOPS),
+        "seconds": line.get(keys.SECONDS),
+        "loss": round(line[keys.HELD_OUT_LOSS], 6),
+        "bits_per_byte": round(line[keys.BITS_PER_BYTE], 6),
         "by_source": {source: round(loss, 6) for source, loss in _losses_by_source(line).items()},
     }
 
@@ -145,19 +146,19 @@ def _losses_by_source(line: Record) -> dict[str, float]:
 
 def _thinned(steps: Iterable[Record]) -> list[list[float]]:
     """[step, words, FLOPs, mean training loss] of about TRAINING_POINTS stretches of equal length."""
-    lines = [line for line in steps if "lm_loss" in line]
+    lines = [line for line in steps if keys.LOSS in line]
     size = max(1, -(-len(lines) // TRAINING_POINTS))
     points = []
     for start in range(0, len(lines), size):
         part = lines[start : start + size]
         middle = part[len(part) // 2]
-        mean = sum(line["lm_loss"] for line in part) / len(part)
-        points.append([middle["iteration_step"], middle["consumed_words"], middle["training_flops"], round(mean, 5)])
+        mean = sum(line[keys.LOSS] for line in part) / len(part)
+        points.append([middle[keys.STEP], middle[keys.WORDS], middle[keys.FLOPS], round(mean, 5)])
     return points
 
 
 def _clipped_share(run: RunRecord) -> float | None:
     """Share of the steps whose gradient was clipped; None without clipping."""
     limit = (run.config.get("optimizer") or {}).get("clip_grad")
-    norms = [line["grad_norm"] for line in run.steps if "grad_norm" in line]
+    norms = [line[keys.GRADIENT_NORM] for line in run.steps if keys.GRADIENT_NORM in line]
     return sum(norm > limit for norm in norms) / len(norms) if limit is not None and norms else None

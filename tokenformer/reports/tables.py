@@ -89,13 +89,13 @@ def evaluation_table(record: RunRecord) -> Table | None:
 
 def _tasks_of(line: Line) -> list[str]:
     """Tasks of ours and their groups, as "TASK" and "TASK/GROUP"."""
-    names = (key.removeprefix("eval/") for key in line if key.startswith("eval/"))
+    names = (key.removeprefix(keys.EVALUATION) for key in line if key.startswith(keys.EVALUATION))
     return [name for name in names if name not in ("seconds", "failed") and not name.endswith(EVALUATION_DETAILS)]
 
 
 def _scores_of(line: Line, names: Sequence[str]) -> Iterator[tuple[str, str]]:
     for name in names:
-        accuracy, error = line.get(f"eval/{name}"), line.get(f"eval/{name}/stderr")
+        accuracy, error = (line.get(keys.of_part(key, name)) for key in (keys.SCORE, keys.SCORE_ERROR))
         yield _percent(accuracy), "" if error is None else _percent(error)
 
 
@@ -156,9 +156,9 @@ def footnotes(record: RunRecord) -> list[str]:
         if stage.held_out_step not in (None, stage.last_step)
     ]
     failed = [
-        f"The evaluation after step {count(line['iteration_step'])} failed: {line['eval/failed']}."
+        f"The evaluation after step {count(line[keys.STEP])} failed: {line[keys.EVALUATION_FAILED]}."
         for line in record.evaluations
-        if "eval/failed" in line
+        if keys.EVALUATION_FAILED in line
     ]
     return [*reading_sentences(record), *measured_earlier, *failed, *record.notes]
 

@@ -96,6 +96,6 @@ def event_in_words(line: Line) -> str:
 def scores_in_words(line: Line) -> str:
     if keys.EVALUATION_FAILED in line:
         return f"step {line[keys.STEP]}: the evaluation failed: {line[keys.EVALUATION_FAILED]}"
-    tasks = {key.removeprefix("eval/"): value for key, value in line.items() if key.startswith("eval/")}
+    tasks = {key.removeprefix(keys.EVALUATION): value for key, value in line.items() if key.startswith(keys.EVALUATION)}
     scores = (f"{name} {100 * value:.1f} %" for name, value in tasks.items() if f"{name}/items" in tasks)
     return f"step {line[keys.STEP]}: {', '.join(scores)}"
