@@ -100,10 +100,12 @@ class Validation:
 class Samples:
     """Continuations that the live model writes."""
 
-    prompts: List[str] = key([""], "beginnings of texts that the model continues; an empty one is no beginning")
-    new_tokens: int = key(40, "tokens of a continuation at most", least=1, most=10_000)
+    prompts: List[str] = key([""], "beginnings of texts that the model continues; an empty one: no beginning")
+    new_tokens: int = key(40, "largest number of tokens of a continuation", least=1, most=10_000)
     temperature: float = key(0.8, "0: always the most probable token", least=0, most=100)
-    top_p: float = key(0.95, "draw among the likeliest tokens of this probability together", above=0, most=1)
+    top_p: float = key(
+        0.95, "a token is drawn from the likeliest ones that have this probability together", above=0, most=1
+    )
 
 
 @dataclass
@@ -120,7 +122,7 @@ class Evaluation:
     batch_size: Optional[int] = key(
         None, "texts of a forward pass; null: by the memory of the device", least=1, most=65_536
     )
-    samples: Optional[Samples] = key(None, "continuations that are printed at the same times; null: none")
+    samples: Optional[Samples] = key(None, "texts that the model writes at each evaluation; null: none")
 
     def is_due(self, words_before: float, words: float) -> bool:
         """Tells whether a step that read from `words_before` to `words` words crossed one of the chosen numbers."""
