@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenformer import console
-from tokenformer.console import printable, progress_steps, short_number, table
+from tokenformer.console import printable, progress_steps, short_number, show, table
 
 FACTORS = {"k": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
 cells = st.text(st.characters(exclude_categories=("Cs", "Zl", "Zp", "Mn", "Me", "Cf")), max_size=12)
@@ -83,3 +83,8 @@ def wait_for(capsys, pattern: str) -> None:
             return
         time.sleep(0.01)
     pytest.fail(f"nothing like {pattern} was printed")
+
+
+def test_what_a_terminal_would_obey_is_spelt_out(capsys):
+    show("a\x1b[2Jb\x07\nc")
+    assert capsys.readouterr().out == "a\\x1b[2Jb\\x07\nc\n"

@@ -36,6 +36,11 @@ def printable(text: str) -> str:
     return "".join(each if each.isprintable() or each in "\n\t" else repr(each)[1:-1] for each in text)
 
 
+def show(text: str) -> None:
+    """Prints text, whatever was read from files in it, without what a terminal would obey."""
+    print(printable(text))
+
+
 def table(
     columns: Sequence[str],
     rows: Sequence[Sequence[str]],

@@ -56,6 +56,11 @@ REFUSED = {
     "validation.levels=0": "1 or more",
     "validation.levels=hard": "choose one of source, or a number",
     "evaluation.every_words=0": "1 or more",
+    "general.run=..": "name of a folder inside general.runs_folder",
+    "general.run=''": "name of a folder inside general.runs_folder",
+    "general.run=a/../../b": "name of a folder inside general.runs_folder",
+    "general.run=/a": "name of a folder inside general.runs_folder",
+    "general.run=.": "name of a folder inside general.runs_folder",
 }
 IDLE = {
     "parallelism.expert_parallel_size": ([1, 0, "null"], 2, "there are no experts"),

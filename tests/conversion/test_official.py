@@ -138,7 +138,7 @@ def test_the_command_line_writes_a_whole_checkpoint(source, tmp_path, capsys):
     shown = capsys.readouterr().out
     assert shown.startswith(f"{out}: 8,832 parameters, 2 layers of width 32, 2 heads, 8, 12 and 20 tokens")
     assert [path.name for path in out.parent.iterdir()] == ["out"]
-    files = {"model", "config.yaml", "model_config.json", "checkpoint_metadata.json", "growth.json"}
+    files = {"model", "config.yaml", "model_config.json", "checkpoint_metadata.json", "growth.json", "checksums.json"}
     assert {path.name for path in out.iterdir()} == files
     growth = read_growth(out)
     config = TokenformerConfig(**growth.model_config)

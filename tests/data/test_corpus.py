@@ -1,12 +1,14 @@
 """Opening a prepared corpus: its contents, and what is said when something is wrong with it."""
 
 import json
+import re
 import shutil
 
 import numpy as np
 import pytest
 
 from tests.support.cases import cases
+from tests.support.folders import forget_checksums
 from tokenformer.data.corpus import PreparedCorpus
 from tokenformer.data.prepare import PrepareOptions, prepare_corpus
 from tokenformer.data.reading import InputSource
@@ -38,6 +40,7 @@ def test_the_fingerprint_stands_for_the_content_and_not_the_place(folder, tmp_pa
     assert PreparedCorpus.open(tmp_path / "moved").fingerprint == fingerprint
     manifest = json.loads((tmp_path / "moved" / "corpus.json").read_text())
     manifest["weights"] = [1.0, 2.0]
+    forget_checksums(tmp_path / "moved")
     (tmp_path / "moved" / "corpus.json").write_text(json.dumps(manifest))
     assert PreparedCorpus.open(tmp_path / "moved").fingerprint != fingerprint
 
@@ -69,11 +72,26 @@ def swap_tables(folder):
     (lambda folder: (folder / "train" / "tokens_00000.ds").unlink(), "no token shards"),
 )
 def test_damage_is_explained_with_the_remedy(folder, damage, message):
-    damage(folder)
+    damage(forget_checksums(folder))
     with pytest.raises(UserError, match=message) as error:
         PreparedCorpus.open(folder)
     assert str(folder) in str(error.value)
     assert "tokenformer prepare" in str(error.value)
+
+
+@cases(
+    ("train/documents.parquet",),
+    ("validation/tokens_00000.ds",),
+    ("tokenizer/tokenizer.json",),
+    ("corpus.json",),
+    ("checksums.json",),
+)
+def test_a_flipped_bit_is_noticed_and_its_file_named(folder, name):
+    content = bytearray((folder / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / name).write_bytes(content)
+    with pytest.raises(UserError, match=f"{re.escape(str(folder / name))} is damaged.*tokenformer prepare"):
+        PreparedCorpus.open(folder)
 
 
 def test_tables_can_be_shared_between_opens(folder):

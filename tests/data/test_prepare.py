@@ -231,7 +231,7 @@ def test_a_killed_process_leaves_no_output_and_the_next_run_works(stand_in_measu
     output = tmp_path / "out"
     killed = subprocess.run([sys.executable, "-c", script, two_sources, output])
     assert killed.returncode == -signal.SIGKILL
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.partial", "texts"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".out.tokenformer", "texts"]
     prepare_corpus(options_for(two_sources, output))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "texts"]
 
@@ -312,7 +312,7 @@ def test_scores_outlive_a_failure_after_them(two_sources, tmp_path, monkeypatch)
         failing.setattr("tokenformer.data.prepare._get_tokenizer", lambda *arguments: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             prepare_corpus(options)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.scores", "texts"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".out.tokenformer", "texts"]
     with monkeypatch.context() as scoring_fails:
         scoring_fails.setattr("tokenformer.data.corpus_scoring.MeasureColumns.__call__", lambda *arguments: 1 / 0)
         prepare_corpus(options)

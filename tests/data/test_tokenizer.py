@@ -185,3 +185,20 @@ def test_what_is_no_tokenizer(tmp_path):
     (tmp_path / "tokenizer.json").write_text('{"model": {}}')
     with pytest.raises(UserError, match="tokenizer.json is not a tokenizer"):
         load_tokenizer(tmp_path)
+
+
+def test_a_link_out_of_the_folder_is_not_copied(tmp_path):
+    folder = tmp_path / "mine"
+    train_tokenizer(iter(["a text of some words"]), 257, folder)
+    (tmp_path / "secret").write_text("secret")
+    (folder / "chat_template.jinja").symlink_to(tmp_path / "secret")
+    with pytest.raises(UserError, match="chat_template.jinja is a link to .*secret, outside of the tokenizer's folder"):
+        load_tokenizer(folder).save(tmp_path / "copy")
+    snapshot = tmp_path / "hub" / "snapshots" / "1"
+    snapshot.mkdir(parents=True)
+    (tmp_path / "hub" / "blobs").mkdir()
+    for number, path in enumerate(path for path in folder.iterdir() if not path.is_symlink()):
+        blob = path.rename(tmp_path / "hub" / "blobs" / str(number))
+        (snapshot / path.name).symlink_to(blob)
+    load_tokenizer(snapshot).save(tmp_path / "from the hub")
+    assert (tmp_path / "from the hub" / "tokenizer_config.json").is_file()

@@ -107,13 +107,19 @@ def command_line(tiny_config: Path) -> CommandLine:
         settings: "key=value" each, for `--set`.
         config: a file in place of the tiny run's.
         variables: of the environment.
+        options: more words of the command line.
     """
 
-    def train(*settings: str, config: Path = tiny_config, variables: dict[str, str] | None = None) -> int:
+    def train(
+        *settings: str,
+        config: Path = tiny_config,
+        variables: dict[str, str] | None = None,
+        options: tuple[str, ...] = (),
+    ) -> int:
         from tokenformer.cli import main
 
         with alone_in_this_process(**(variables or {})):
-            return main(train_arguments(config, settings))
+            return main([*train_arguments(config, settings), *options])
 
     return train
 

@@ -1,7 +1,7 @@
 """How words become values, where a type alone does not say it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args
 
@@ -54,6 +54,14 @@ def _repeated(metavar: str, nargs: Any, instance_from_str: Any) -> PrimitiveCons
         str_from_instance=lambda value: [str(value)],
         _action="append",
     )
+
+
+@dataclass(frozen=True)
+class Verified:
+    """The option of verbs that open checkpoints and prepared corpora."""
+
+    verify: Annotated[bool, arg(help_behavior_hint="")] = field(default=True, kw_only=True)
+    """Do not compare checkpoints and corpora with their checksums."""
 
 
 Paths = Annotated[Sequence[InputSource], arg(metavar="PATH[=WEIGHT] ...", help_behavior_hint="")]

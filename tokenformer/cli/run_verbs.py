@@ -7,11 +7,12 @@ from typing import Any
 
 from tyro.conf import Positional
 
-from tokenformer.cli.arguments import Assignments
+from tokenformer.cli.arguments import Assignments, Verified
+from tokenformer.console import show
 
 
 @dataclass(frozen=True)
-class RunFile:
+class RunFile(Verified):
     """The options of `plan` and `train`."""
 
     config: Positional[Path]
@@ -69,11 +70,11 @@ class Plan(RunFile):
             from tokenformer.experiments.prediction.optimise import proposed
             from tokenformer.experiments.records import final_records
 
-            print(proposed(run, final_records(self.optimise), self.flops, self.hours))
+            show(proposed(run, final_records(self.optimise), self.flops, self.hours))
             return
         from tokenformer.trainer.run.plan_table import plan_table
 
-        print(plan_table(run))
+        show(plan_table(run))
 
 
 @dataclass(frozen=True)
@@ -105,8 +106,11 @@ class Train(RunFile):
     Example: torchrun --nproc-per-node 8 -m tokenformer train configs/tokenformer.yaml --set parallelism.dp=8
     """
 
+    from_step: int | None = None
+    """Go on after the checkpoint of this step, and not after the newest. Later steps are done again."""
+
     def __call__(self) -> None:
         _check_run(self.config, self.set)
         from tokenformer.trainer.loop.launch import train_from_file
 
-        train_from_file(self.config, self.set)
+        train_from_file(self.config, self.set, self.from_step)

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from tokenformer.console import printable
+
 GRACE_SECONDS = 1.0
 """A computation that does not come back to the interpreter, such as the training of a tokenizer, is not waited for."""
 
@@ -22,7 +24,7 @@ class EndedBySignal(BaseException):
 
 
 def say(message: str) -> None:
-    print(f"tokenformer: {message}", file=sys.stderr, flush=True)
+    print(printable(f"tokenformer: {message}"), file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -12,8 +12,9 @@ from typing import Annotated, Any
 
 from tyro.conf import Positional, Suppress, UseAppendAction, arg, subcommand
 
-from tokenformer.cli.arguments import Assignments, BatchSize, LanguageParameters, Paths, Tasks
+from tokenformer.cli.arguments import Assignments, BatchSize, LanguageParameters, Paths, Tasks, Verified
 from tokenformer.cli.run_verbs import Config, Plan, Train, prepared_run
+from tokenformer.console import printable, show
 from tokenformer.corpora.options import CodeCorpusOptions, FormalCorpusOptions
 from tokenformer.data.options import PrepareOptions
 from tokenformer.data.reading import Unit
@@ -39,7 +40,7 @@ class Bible:
         from tokenformer.corpora import write_corpus, written_sentence
 
         write_corpus("bible", self.output)
-        print(written_sentence(self.output))
+        show(written_sentence(self.output))
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Formal(FormalCorpusOptions):
         from tokenformer.corpora.formal.corpus import write_formal_corpus
 
         write_formal_corpus(self.output, self)
-        print(written_sentence(self.output))
+        show(written_sentence(self.output))
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Code(CodeCorpusOptions):
         from tokenformer.corpora.code.corpus import write_code_corpus
 
         write_code_corpus(self.output, self)
-        print((self.output / "README.txt").read_text(encoding="utf-8") + written_sentence(self.output))
+        show((self.output / "README.txt").read_text(encoding="utf-8") + written_sentence(self.output))
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ class Models:
     weak: Path | None = None
     """Checkpoint of a weaker model, from whose loss that of the reference is subtracted."""
     reference_tokenizer: Path | None = None
-    """Tokenizer folder of both. Without it: that of their runs' corpus."""
+    """Tokenizer folder of both. Without it: the one that each checkpoint carries."""
 
     def measure(self, name: str | None) -> tuple[str | None, dict[str, Any]]:
         """The measure that is meant, and its parameters."""
@@ -134,11 +135,11 @@ class Prepare(PrepareOptions):
 
         measure, parameters = self.models.measure(self.measure)
         prepare_corpus(replace(self, measure=measure, measure_parameters=parameters))
-        print((self.output / "report.txt").read_text(encoding="utf-8") + f"\nwritten to {self.output}")
+        show((self.output / "report.txt").read_text(encoding="utf-8") + f"\nwritten to {self.output}")
 
 
 @dataclass(frozen=True)
-class Score(ScoreOptions):
+class Score(Verified, ScoreOptions):
     """Say how hard a sentence, files, a prepared corpus or a run's text is.
 
     Example: tokenformer score "The cat sat on the mat."
@@ -174,7 +175,7 @@ class Score(ScoreOptions):
         measure, parameters = self.models.measure(self.measure)
         processes = 1 if parameters and self.processes is None else self.processes
         options = ScoreOptions(self.language, measure, parameters, processes=processes)
-        print(report_complexity(collection, options, self.html, run.plan if run else None))
+        show(report_complexity(collection, options, self.html, run.plan if run else None))
 
 
 def _check_files(source: Path, otherwise: str, output: Path | None = None) -> None:
@@ -186,7 +187,7 @@ def _check_files(source: Path, otherwise: str, output: Path | None = None) -> No
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(Verified):
     """Write the table, picture and page of a run, beside n-gram baselines.
 
     Example: tokenformer report runs/mine
@@ -199,8 +200,10 @@ class Report:
         from tokenformer.evaluation.baselines import ensure_baselines
         from tokenformer.reports.report import write_report
 
-        ensure_baselines(self.run)
-        print(write_report(self.run))
+        note = ensure_baselines(self.run)
+        show(write_report(self.run))
+        if note is not None:
+            show(f"\nNote: {note}")
 
 
 @dataclass(frozen=True)
@@ -211,7 +214,7 @@ class Source(ModelSource):
 
 
 @dataclass(frozen=True)
-class Eval(EvaluationOptions):
+class Eval(Verified, EvaluationOptions):
     """Score a model on minimal pairs and other tasks.
 
     Example: tokenformer eval runs/mine/checkpoints/1400 --tasks blimp --data evaluation-data
@@ -230,13 +233,13 @@ class Eval(EvaluationOptions):
         from tokenformer.evaluation.runners.evaluate import evaluate, results_table, write_results
 
         results = evaluate(replace(self, tasks=tuple(chain.from_iterable(self.tasks))))
-        print(results_table(results))
+        show(results_table(results))
         if self.output is not None:
             write_results(self.output, results)
 
 
 @dataclass(frozen=True)
-class Generate(GenerateOptions):
+class Generate(Verified, GenerateOptions):
     """Continue texts by a checkpoint, an export or another Hugging Face model.
 
     Example: tokenformer generate runs/mine/checkpoints/1400 --prompt "In the beginning"
@@ -249,7 +252,7 @@ class Generate(GenerateOptions):
         from tokenformer.evaluation.runners.generate import generate
 
         for piece in generate(self):
-            print(piece, end="", flush=True)
+            print(printable(piece), end="", flush=True)
         print()
 
 
@@ -269,7 +272,7 @@ class Compare(CompareOptions):
     def __call__(self) -> None:
         from tokenformer.experiments.compare import compare
 
-        print(compare(self))
+        show(compare(self))
 
 
 @dataclass(frozen=True)
@@ -287,7 +290,7 @@ class Grow(GrowOptions):
         _check_files(self.source, "is no checkpoint", self.output)
         from tokenformer.trainer.growing.offline import grow_checkpoint
 
-        print("\n".join(grow_checkpoint(self)))
+        show("\n".join(grow_checkpoint(self)))
 
 
 @dataclass(frozen=True)
@@ -311,13 +314,13 @@ class Import:
         from tokenformer.conversion import hugging_face, official
 
         if hugging_face.is_hugging_face_model(self.source):
-            print(hugging_face.import_model(self.source, self.output))
+            show(hugging_face.import_model(self.source, self.output))
         else:
-            print(official.import_checkpoint(self.source, self.output, self.heads, self.context_length))
+            show(official.import_checkpoint(self.source, self.output, self.heads, self.context_length))
 
 
 @dataclass(frozen=True)
-class Export:
+class Export(Verified):
     """Make a Hugging Face folder from a checkpoint; it loads where this package is not installed.
 
     Example: tokenformer export runs/mine exports/mine
@@ -330,9 +333,9 @@ class Export:
     output: Positional[Path]
     """Folder for the export, which must not exist."""
     tokenizer: Path | None = None
-    """Folder of the tokenizer. Without it: that of the run's corpus."""
-    verify: Annotated[bool, arg(help_behavior_hint="")] = True
-    """Do not compare the logits of the export with those of Nanotron's model."""
+    """Folder of the tokenizer. Without it: the one that the checkpoint carries."""
+    verify: Annotated[bool, arg(help_behavior_hint="")] = field(default=True, kw_only=True)
+    """Compare neither the checkpoint with its checksums nor the logits of the export with those of Nanotron's model."""
     ladder: bool = False
     """Export all BabyLM revisions of a run: chck_1M, chck_2M and so on, and main."""
     words: Annotated[tuple[int, ...], arg(help_behavior_hint="")] = ()
@@ -350,7 +353,7 @@ class Export:
             lines = export_ladder(source, output, tokenizer, self.verify, self.words or BABYLM_WORDS)
         else:
             lines = export_checkpoint(source, output, tokenizer, self.verify)
-        print("\n".join(lines))
+        show("\n".join(lines))
 
 
 @dataclass(frozen=True)
@@ -364,7 +367,7 @@ class Doctor:
         from tokenformer.doctor import findings
 
         for name, value in findings():
-            print(f"{name:<22} {value}")
+            show(f"{name:<22} {value}")
 
 
 VERBS: dict[str, type] = {

@@ -40,14 +40,19 @@ _Loader.add_implicit_resolver(
 
 def parse_yaml(text: str, name: str) -> Any:
     """The content of a YAML text; `name` is what errors call it."""
-    loader = _Loader(text)
+    try:
+        loader = _Loader(text)
+    except yaml.YAMLError as error:  # a control character
+        raise UserError(f"{name} is not valid YAML: {' '.join(str(error).split())}") from error
     loader.name = name
     try:
         return loader.get_single_data()
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise UserError(f"{name}{line} is not valid YAML: {error.problem}") from error
-    except (yaml.YAMLError, TypeError) as error:
+    except RecursionError as error:
+        raise UserError(f"{name} is nested too deeply") from error
+    except (yaml.YAMLError, TypeError, ValueError) as error:
         raise UserError(f"{name} is not valid YAML: {' '.join(str(error).split())}") from error
     finally:
         loader.dispose()

@@ -5,6 +5,7 @@ Names and nesting follow Nanotron's main branch. Of Nanotron's keys those are he
 
 import re
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any, Dict, List, Optional  # noqa: UP035 (Python 3.11's get_type_hints and dacite agree on these)
 
 from tokenformer.config.keys import REQUIRED, key
@@ -42,6 +43,9 @@ class General:
 
     def __post_init__(self):
         _refuse_placeholders("general.run", self.run)
+        place = PurePath(self.run)
+        if not self.run.strip() or place.is_absolute() or ".." in place.parts or not place.parts:
+            raise UserError(f"general.run is {self.run!r}: give the name of a folder inside general.runs_folder")
 
 
 @dataclass
@@ -218,6 +222,12 @@ class Optimizer:
     clip_grad: Optional[float] = key(
         1.0, "largest norm of the gradient, which growth changes; null: no clipping", above=0, most=1e9
     )
+    on_divergence: str = key(
+        "stop",
+        "action at a gradient that is not finite",
+        choices=("stop", "skip", "restart_from_checkpoint"),
+    )
+    most_divergences: int = key(3, "steps skipped, or restarts, before the run ends", least=1, most=1000)
     accumulate_grad_in_fp32: bool = key(False, "true: gradients add up in fp32, for 16-bit models")
     parameter_groups: List[ParameterGroup] = key(
         PUBLISHED_PARAMETER_GROUPS, "a parameter is in the first group whose pattern its name matches; others as above"

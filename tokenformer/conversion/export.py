@@ -20,7 +20,7 @@ from tokenformer.config.sections import marked_model_type
 from tokenformer.conversion.exported_tokenizer import SpecialTokens, write_tokenizer
 from tokenformer.conversion.formats import FORMATS, Format
 from tokenformer.conversion.model_card import model_card
-from tokenformer.conversion.training_facts import TrainingFacts
+from tokenformer.conversion.training_facts import TrainingFacts, corpus_folder
 from tokenformer.conversion.verification import check_transformers, verify
 from tokenformer.files import folder_built_beside, refuse_to_replace, write_atomically
 from tokenformer.model.flops import model_size
@@ -72,6 +72,8 @@ def write_export(facts: TrainingFacts, folder: Path, name: str, tokenizer: Path,
     _write_json(folder / RECORD, record)
     write_atomically(folder / "README.md", model_card(facts, name, model_type))
     line = f"{model_type} of {model_size(config).parameters:,} parameters, step {stored.step}"
+    if facts.is_corpus_changed:
+        line += f", whose corpus {corpus_folder(facts.run)} was prepared again since, so the model card is silent of it"
     if facts.words is not None:
         line += f", {facts.words:,.0f} words seen"
     return f"{line}; {verify(stored, folder, form)}" if is_verified else line

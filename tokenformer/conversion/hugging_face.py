@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from tokenformer.config.building import build
 from tokenformer.conversion.export import CONFIG, RECORD
 from tokenformer.conversion.formats import FORMATS
+from tokenformer.data.tokenizer import Tokenizer, load_tokenizer
 from tokenformer.errors import UserError
 from tokenformer.growth.parameter_state import ParameterState
 from tokenformer.model.flops import model_size
@@ -60,8 +61,17 @@ def import_model(source: Path, output: Path) -> str:
     size = model_size(model_config).parameters
     if sum(tensor.numel() for tensor in parameters.values()) != size:
         raise UserError(f"the tensors of {source} do not make the model of {size:,} parameters that {CONFIG} describes")
-    write_checkpoint(output, model_config, states, growth=growth)
-    return f"{output}: a {model_type} of {size:,} parameters"
+    tokenizer, without = _tokenizer(source)
+    write_checkpoint(output, model_config, states, growth=growth, tokenizer=tokenizer)
+    return f"{output}: a {model_type} of {size:,} parameters{without}"
+
+
+def _tokenizer(source: Path) -> tuple[Tokenizer | None, str]:
+    """The tokenizer beside the model; for none that can be carried along, why not."""
+    try:
+        return load_tokenizer(source), ""
+    except UserError as error:
+        return None, f", without a tokenizer: {error}"
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Iterator
+from html import escape
 from typing import Any
 
 from tokenformer import __version__
+from tokenformer.console import printable
 from tokenformer.conversion.training_facts import TrainingFacts, corpus_folder
 from tokenformer.model.flops import model_size
 
@@ -18,7 +20,12 @@ def model_card(facts: TrainingFacts, name: str, model_type: str) -> str:
         name: of the model, its title.
         model_type: a key of `formats.FORMATS`.
     """
-    sections = [_front_matter(facts, model_type), f"# {name}", _introduction(facts, model_type), _usage(model_type)]
+    sections = [
+        _front_matter(facts, model_type),
+        f"# {_plain(name)}",
+        _introduction(facts, model_type),
+        _usage(model_type),
+    ]
     sections += [
         "## Training",
         _table(("", ""), _training_rows(facts)),
@@ -82,14 +89,24 @@ def _training_rows(facts: TrainingFacts) -> Iterator[tuple[str, str]]:
 
 def _table(header: tuple[str, ...], rows: Any) -> str:
     lines = [header, tuple("---" for _ in header), *rows]
-    return "\n".join(f"| {' | '.join(str(cell).replace('|', '/') for cell in line)} |" for line in lines)
+    return "\n".join(f"| {' | '.join(_plain(str(cell)).replace('|', '/') for cell in line)} |" for line in lines)
+
+
+def _plain(text: str) -> str:
+    """Text that is neither HTML nor a link nor a second line, wherever it came from."""
+    return escape(" ".join(printable(text).split()), quote=False).replace("](", "]\\(").replace("`", "'")
 
 
 def _data(facts: TrainingFacts) -> list[str]:
     if facts.corpus is None:
         if facts.run is None:
             return ["## Data", f"{UNKNOWN.capitalize()}."]
-        return ["## Data", f"The corpus {corpus_folder(facts.run).name} was not at hand."]
+        if facts.is_corpus_changed:
+            return [
+                "## Data",
+                f"The corpus {_plain(corpus_folder(facts.run).name)} was prepared again after this training.",
+            ]
+        return ["## Data", f"The corpus {_plain(corpus_folder(facts.run).name)} was not at hand."]
     table, rows = facts.corpus.train, []
     for number, source in enumerate(facts.corpus.sources):
         of_source = table.source == number

@@ -21,6 +21,7 @@ class TrainingFacts:
         words: whitespace words read, repeats counted.
         tokens, training_flops, loss: after the checkpoint's step; the loss is the training batch's, nats a token.
         held_out: the last held-out loss up to that step, which was measured after `held_out_step`.
+        is_corpus_changed: whether the run's corpus was prepared again since; what it is now is not told then.
     """
 
     stored: StoredCheckpoint
@@ -32,22 +33,27 @@ class TrainingFacts:
     loss: float | None
     held_out: HeldOut | None
     held_out_step: int | None
+    is_corpus_changed: bool = False
 
     @classmethod
     def of(cls, stored: StoredCheckpoint, run: RunRecord | None = None) -> "TrainingFacts":
         """`run` is that of the checkpoint; without one it is that in whose folder the checkpoint lies, if any."""
         run = run or _run_of(stored.folder)
         line, validation = _lines(run, stored.step)
+        corpus, is_changed = _corpus_of(run), False
+        if corpus is not None and (stored.folder / CURRICULUM).exists():
+            is_changed = read_curriculum(stored.folder).corpus not in (None, corpus.fingerprint)
         return cls(
             stored=stored,
             run=run,
-            corpus=_corpus_of(run),
+            corpus=None if is_changed else corpus,
             words=words_seen(stored.folder, run),
             tokens=line.get(keys.TOKENS),
             training_flops=line.get(keys.FLOPS),
             loss=line.get(keys.LOSS),
             held_out=HeldOut.from_line(validation) if validation else None,
             held_out_step=validation[keys.STEP] if validation else None,
+            is_corpus_changed=is_changed,
         )
 
     @property
@@ -55,11 +61,14 @@ class TrainingFacts:
         return self.run.config["general"].get("seed") if self.run else None
 
     def tokenizer(self) -> Path:
-        """Folder of the tokenizer that the run's corpus was encoded with.
+        """Folder of the tokenizer that the model was trained with.
 
         Raises:
-            UserError: the checkpoint lies in no run's folder, or the corpus is not where its config says.
+            UserError: the checkpoint carries none and lies in no run's folder, or the corpus is not where its config
+                says.
         """
+        if self.stored.tokenizer_folder is not None:
+            return self.stored.tokenizer_folder
         if self.corpus is not None:
             return self.corpus.tokenizer_folder
         where = f"its run's corpus {corpus_folder(self.run)} is not here" if self.run else "it lies in no run's folder"

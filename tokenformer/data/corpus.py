@@ -4,6 +4,7 @@ corpus.json                  the manifest: format version, language, measure, so
 tokenizer/                   Hugging Face tokenizer folder
 train/, validation/          token shards `tokens_*.ds` and documents.parquet, a row a document, in the same order
 report.json, report.txt      what was read, dropped and counted, for humans
+checksums.json               size and hash of every file
 """
 
 import hashlib
@@ -11,9 +12,12 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from tokenformer.checksums import damage
+from tokenformer.config.stored_records import read_json, record_of
 from tokenformer.data.token_shards import TokenShards
 from tokenformer.errors import UserError
 from tokenformer.files import write_atomically
@@ -28,6 +32,38 @@ SPLITS = ("train", "validation")
 _FORMAT = "tokenformer corpus"
 _COLUMNS = {"tokens": np.int64, "words": np.int64, "bytes": np.int64, "source": np.int32, "complexity": np.float64}
 _PREPARE = "tokenformer prepare INPUT ... --output"
+
+
+@dataclass
+class SplitRecord:
+    """What corpus.json says of a split: sums over its documents, and SHA-256 of the tokens in each shard."""
+
+    documents: int
+    tokens: int
+    words: int
+    bytes: int
+    shards_sha256: dict[str, str]
+
+
+@dataclass
+class CorpusRecord:
+    """The schema of corpus.json."""
+
+    format: str
+    version: int
+    language: str
+    measure: str
+    measure_unit: str
+    unit: str
+    sources: list[str]
+    weights: list[float]
+    vocabulary_size: int
+    end_of_document_id: int
+    tokenizer_sha256: str
+    validation: dict[str, Any]
+    splits: dict[str, SplitRecord]
+    kinds: dict[str, dict[str, Any]] | None = None
+    passage_words: int | None = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +119,7 @@ class PreparedCorpus:
 
     @classmethod
     def open(cls, folder: Path) -> "PreparedCorpus":
-        """Open the folder and check that its parts are there and fit each other.
+        """Open the folder and check that its files are as they were written, and that its parts fit each other.
 
         Raises UserError, with the remedy, for a folder that is missing, unfinished, damaged or of another version.
         """
@@ -142,18 +178,24 @@ def _read_manifest(folder: Path) -> dict:
         if not folder.exists():
             raise UserError(f"there is no prepared corpus at {folder}: make one with {_PREPARE} {folder}")
         raise UserError(f"{folder} is not a prepared corpus, or an unfinished one: make it with {_PREPARE} {folder}")
+    found = damage(folder)
+    if found is not None:
+        raise _damaged(folder, found)
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        is_ours = manifest["format"] == _FORMAT
-    except (ValueError, KeyError, TypeError):
-        is_ours = False
-    if not is_ours:
+        manifest = read_json(path)
+    except UserError as error:
+        raise _damaged(folder, f"{path} is not a corpus manifest ({error})") from error
+    if not isinstance(manifest, dict) or manifest.get("format") != _FORMAT:
         raise _damaged(folder, f"{path} is not a corpus manifest")
-    if manifest["version"] != FORMAT_VERSION:
+    version = manifest.get("version")
+    if version != FORMAT_VERSION:
         raise UserError(
-            f"{path} has format version {manifest['version']}, and this tokenformer reads version {FORMAT_VERSION}: "
+            f"{path} has format version {version}, and this tokenformer reads version {FORMAT_VERSION}: "
             f"prepare the corpus again with {_PREPARE} {folder} --overwrite"
         )
+    record = record_of(manifest, CorpusRecord, path, f"prepare the corpus again with {_PREPARE} {folder} --overwrite")
+    if set(record.splits) != set(SPLITS) or len(record.weights) != len(record.sources):
+        raise _damaged(folder, f"{path} does not have two splits, or not a weight for each source")
     return manifest
 
 
@@ -164,7 +206,7 @@ def _open_table(folder: Path, split: str, manifest: dict) -> DocumentTable:
     path = folder / split / TABLE_FILE
     try:
         stored = parquet.read_table(path, columns=list(_COLUMNS))
-    except (OSError, pyarrow.ArrowInvalid) as error:
+    except (OSError, ValueError, KeyError, OverflowError, pyarrow.ArrowException) as error:
         raise _damaged(folder, f"{path} cannot be read ({error})") from error
     columns = {name: stored[name].to_numpy() for name in stored.column_names}
     if list(columns) != list(_COLUMNS):
@@ -174,6 +216,8 @@ def _open_table(folder: Path, split: str, manifest: dict) -> DocumentTable:
         raise _damaged(folder, f"{path} and the shards beside it hold different documents")
     if len(table) != manifest["splits"][split]["documents"]:
         raise _damaged(folder, f"{path} has {len(table)} documents and {MANIFEST_FILE} says otherwise")
+    if len(table) and not 0 <= table.source.min() <= table.source.max() < len(manifest["sources"]):
+        raise _damaged(folder, f"{path} names a source that {MANIFEST_FILE} does not")
     return table
 
 

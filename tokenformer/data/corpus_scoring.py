@@ -34,6 +34,9 @@ CHUNK_CHARACTERS = 2_000_000
 FEW_CHUNKS = 4
 """A corpus of no more chunks is scored at once in this process, and nothing is kept: it takes seconds."""
 
+_DIGEST_SIZE = 16
+"""Bytes behind the scores in a file, by which damage is noticed."""
+
 AHEAD = 2
 """Chunks that wait for each process, at most; they bound the memory."""
 
@@ -162,15 +165,22 @@ class CorpusScoring:
 
     def _keep(self, file: Path, scores: np.ndarray) -> np.ndarray:
         scores = np.ascontiguousarray(scores, dtype="<f8")
-        write_atomically(file, scores.tobytes())
+        content = scores.tobytes()
+        write_atomically(file, content + _digest(content))
         return scores
 
     def _stored(self, file: Path, texts: int) -> np.ndarray | None:
-        """The chunk's scores if they were kept, None if not."""
+        """The chunk's scores if they were kept whole, None if not."""
         if not file.is_file():
             return None
-        scores = np.fromfile(file, "<f8")
-        return scores.reshape(texts, self.columns) if scores.size == texts * self.columns else None
+        stored, size = file.read_bytes(), 8 * texts * self.columns
+        if len(stored) != size + _DIGEST_SIZE or _digest(stored[:size]) != stored[size:]:
+            return None
+        return np.frombuffer(stored[:size], "<f8").reshape(texts, self.columns)
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=_DIGEST_SIZE).digest()
 
 
 def _characters(texts: Sequence[str]) -> int:

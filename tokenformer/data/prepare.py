@@ -1,7 +1,6 @@
 """Makes a corpus from text files: read, split, score, train or load a tokenizer, encode, write, report."""
 
 import json
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import get_args
 
 import numpy as np
 
+from tokenformer.checksums import write_checksums
 from tokenformer.console import progress_steps
 from tokenformer.data.corpus import MANIFEST_FILE, SPLITS, TOKENIZER_FOLDER, write_manifest
 from tokenformer.data.corpus_report import LEAKED, REPEATED, report_dict, report_text
@@ -29,7 +29,7 @@ from tokenformer.data.reading import InputSource, ReadingReport, Unit, read_docu
 from tokenformer.data.source_files import SourceFile, list_source_files
 from tokenformer.data.tokenizer import Tokenizer, check_vocabulary_size, load_tokenizer, train_tokenizer
 from tokenformer.errors import UserError
-from tokenformer.files import folder_built_beside, refuse_to_replace, write_atomically
+from tokenformer.files import folder_built_beside, kept_folder, refuse_to_replace, write_atomically
 
 _SHOWN_EVERY = 1000
 """Documents; the progress bar costs more than reading one."""
@@ -67,8 +67,8 @@ def prepare_corpus(options: PrepareOptions) -> dict:
     """Write a prepared corpus (see `tokenformer.data.corpus`) and return its report (the content of report.json).
 
     The texts are held in memory (100M words of English are about 600 MB); tokens are streamed to disk. Everything is
-    built in `OUTPUT.partial` and renamed at the end, so that the output is whole or absent; a failure removes the
-    partial folder. Complexity scores that were finished before a failure are kept in `OUTPUT.scores`, where the next
+    built in `.OUTPUT.tokenformer` and renamed at the end, so that the output is whole or absent; a failure removes
+    what is not whole. Complexity scores that were finished before a failure are kept there, where the next
     run of the same documents and measure finds them. The same options on the same files give the same bytes in shards
     and tables.
 
@@ -78,7 +78,7 @@ def prepare_corpus(options: PrepareOptions) -> dict:
     if processes is None:
         processes = 1 if options.measure_parameters else available_processes()
     _check_options(options, processes)
-    with folder_built_beside(options.output) as folder, progress_steps() as step:
+    with folder_built_beside(options.output, options.overwrite) as folder, progress_steps() as step:
         reading = _read(options, step)
         kinds = _find_kinds(options, reading, step)
         splits = {name: Split(part.texts, part.sources) for name, part in reading.splits.items()}
@@ -86,7 +86,7 @@ def prepare_corpus(options: PrepareOptions) -> dict:
             splits,
             [found.kind for found in kinds.values()],
             options.measure_parameters,
-            _score_folder(options),
+            kept_folder(options.output),
             processes,
             step,
         )
@@ -102,13 +102,8 @@ def prepare_corpus(options: PrepareOptions) -> dict:
         write_atomically(folder / "report.json", json.dumps(report, ensure_ascii=False, indent=2) + "\n")
         write_atomically(folder / "report.txt", report_text(report))
         write_manifest(folder, _manifest(options, reading, kinds, tokenizer, encoded))
-    shutil.rmtree(_score_folder(options), ignore_errors=True)
+        write_checksums(folder)
     return report
-
-
-def _score_folder(options: PrepareOptions) -> Path:
-    """Where scores are kept until the corpus is whole."""
-    return options.output.with_name(f"{options.output.name}.scores")
 
 
 def _check_options(options: PrepareOptions, processes: int) -> None:

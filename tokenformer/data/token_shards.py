@@ -162,7 +162,7 @@ def _read_token_size(path: Path) -> int:
     metadata = path.with_name(f"{path.name}.metadata")
     try:
         size = metadata.read_text(encoding="utf-8").splitlines()[0].rpartition("|")[2]
-    except (OSError, IndexError):
+    except (OSError, IndexError, UnicodeDecodeError):
         size = ""
     if size not in ("2", "4"):
         raise UserError(f"{metadata} is missing or does not say how many bytes a token has: prepare the corpus again")

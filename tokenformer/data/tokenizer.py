@@ -74,6 +74,7 @@ class Tokenizer:
         folder.mkdir(parents=True, exist_ok=True)
         for name in _COMPANION_FILES:
             if (self.folder / name).is_file():
+                _refuse_link(self.folder / name)
                 shutil.copyfile(self.folder / name, folder / name)
         config = _read_json(folder / _CONFIG_FILE) if (folder / _CONFIG_FILE).is_file() else {}
         if not config.get("eos_token"):
@@ -148,6 +149,16 @@ def load_tokenizer(path: Path) -> Tokenizer:
             f"{file} is not a tokenizer that the tokenizers library can load ({error}): save it anew"
         ) from error
     return Tokenizer(serialized, _find_end_of_document(file, vocabulary), file.parent)
+
+
+def _refuse_link(path: Path) -> None:
+    """Raises UserError for a link to somewhere else, whose target nobody meant to give away.
+
+    The Hub's cache consists of links to its own `blobs`, which are let pass.
+    """
+    place, target = path.parent.resolve(), path.resolve()
+    if not target.is_relative_to(place) and target.parent != place.parent.parent / "blobs":
+        raise UserError(f"{path} is a link to {target}, outside of the tokenizer's folder: put the file in its place")
 
 
 def _find_end_of_document(file: Path, vocabulary: dict[str, int]) -> int:

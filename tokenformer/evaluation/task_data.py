@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,9 +112,13 @@ def _read_lines(path: Path) -> list[dict]:
     opened = gzip.open if path.suffix == ".gz" else open
     try:
         with opened(path, "rt", encoding="utf-8") as lines:
-            return [json.loads(line) for line in lines if line.strip()]
-    except (OSError, EOFError, ValueError) as error:
+            found = [json.loads(line) for line in lines if line.strip()]
+    except (OSError, EOFError, ValueError, RecursionError, zlib.error) as error:
         raise UserError(f"{path} holds no JSON lines: {error}") from error
+    wrong = next((number for number, record in enumerate(found) if not isinstance(record, dict)), None)
+    if wrong is not None:
+        raise UserError(f"{path}: record {wrong} is no JSON object; correct it")
+    return found
 
 
 def _kept_values(keep: KeptRecords | None, folder: Path | None, name: str) -> dict[str, list] | None:
@@ -124,19 +129,25 @@ def _kept_values(keep: KeptRecords | None, folder: Path | None, name: str) -> di
     path = folder / keep.file
     if not path.is_file():
         raise UserError(f"{name} needs {path}, which is not there")
-    (content,) = _read_lines(path)
-    return content
+    content = _read_lines(path)
+    if len(content) != 1 or not all(isinstance(values, list) for values in content[0].values()):
+        raise UserError(f"{path} must hold one JSON object, which maps subtasks to lists; correct it")
+    return content[0]
 
 
 def _item(record: Mapping[str, Any], task: Task, where: str) -> Item:
     try:
         stratum = "" if task.stratum is None else str(record[task.stratum])
         if task.pairs is not None:
-            return Item("", (record[task.pairs.bad], record[task.pairs.good]), stratum)
-        if task.options is None:
+            item = Item("", (record[task.pairs.bad], record[task.pairs.good]), stratum)
+        elif task.options is None:
             raise UserError(f"{task.task} says neither pairs nor options; give one of the two")
-        options = list(record[task.options.options])
-        right = options.pop(task.options.right)
-        return Item(record[task.options.context], (*options, right), stratum)
+        else:
+            options = list(record[task.options.options])
+            right = options.pop(task.options.right)
+            item = Item(record[task.options.context], (*options, right), stratum)
     except (KeyError, IndexError, TypeError) as error:
         raise UserError(f"{task.task}: {where} lacks {error}") from error
+    if not all(isinstance(text, str) for text in (item.context, *item.choices)):
+        raise UserError(f"{task.task}: {where} holds something else than text; correct the data")
+    return item

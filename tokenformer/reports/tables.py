@@ -170,9 +170,9 @@ def reading_sentences(record: RunRecord) -> list[str]:
         return []
     seen = record.steps[-1].get(keys.WORDS)
     return [
-        f"Words are those between whitespace, repeats counted: {count(seen)} seen so far of {count(reading['words'])} "
-        f"that the whole run reads, {count(reading['unique_words'])} unique words in {count(reading['documents'])} "
-        f"documents, {reading['epochs']:.2f} epochs."
+        f"Words are those between whitespace, repeats counted: {count(seen)} seen so far of {count(reading.words)} "
+        f"that the whole run reads, {count(reading.unique_words)} unique words in {count(reading.documents)} "
+        f"documents, {reading.epochs:.2f} epochs."
     ]
 
 

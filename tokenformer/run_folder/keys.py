@@ -56,6 +56,12 @@ SCORE_TIES = _key("eval/*/ties", "Items whose two sides have one score.")
 EVALUATION_SECONDS = _key("eval/seconds", "Seconds of the evaluation. Every line of an evaluation has it.")
 EVALUATION_FAILED = _key("eval/failed", "Why the evaluation failed. The run goes on.")
 
+TEXTS = (OPERATOR, REASON, EVALUATION_FAILED)
+"""Keys whose values are text; those of all others are numbers."""
+
+FAMILIES = ("val/loss/", "val/bits_per_byte/", EVALUATION)
+"""How keys begin that have a level, a task or a group in their name."""
+
 PROGRESS = (WORDS, TOKENS, FLOPS)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tokenformer.files import write_atomically
+from tokenformer.files import disk_errors_named, write_atomically
 from tokenformer.run_folder import keys
 from tokenformer.run_folder.names import METRICS
 
@@ -39,7 +39,17 @@ def _parsed(text: bytes) -> Line | None:
         content = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return content if isinstance(content, dict) and type(content.get(keys.STEP)) is int else None
+    is_line = isinstance(content, dict) and type(content.get(keys.STEP)) is int and content[keys.STEP] >= 0
+    return content if is_line and all(map(_fits, content, content.values())) else None
+
+
+def _fits(key: str, value: Any) -> bool:
+    """Tells whether a value is of the type of its key; keys that are not ours may hold anything."""
+    if key in keys.TEXTS:
+        return isinstance(value, str | None)
+    if key not in keys.KEYS and not key.startswith(keys.FAMILIES):
+        return True
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
 def read_metrics(path: Path) -> list[Line]:
@@ -65,8 +75,9 @@ class MetricsFile:
 
     def write(self, line: Line) -> None:
         """Appends a line. A number that is not finite becomes null, since JSON has none."""
-        self._file.write(json.dumps(_finite(line), allow_nan=False) + "\n")
-        self._file.flush()
+        with disk_errors_named(self.path):
+            self._file.write(json.dumps(_finite(line), allow_nan=False) + "\n")
+            self._file.flush()
 
     def close(self) -> None:
         self._file.flush()

@@ -1,5 +1,7 @@
 """The names of the files of a run, each once."""
 
+from tokenformer.checksums import CHECKSUMS
+
 # In the run's folder.
 CONFIG = "config.yaml"
 METRICS = "metrics.jsonl"
@@ -14,7 +16,7 @@ CHECKPOINTS = "checkpoints"
 FILES = {
     CONFIG: "The config of the run with every key. It is written when training starts.",
     STAGES: "The stages of the run as planned: step, text, size and cost at which each begins.",
-    READING: "Documents, words and epochs that the plan reads, and the share of each source.",
+    READING: "Documents, words and epochs that the plan reads, the share of each source, and the corpus' fingerprint.",
     METRICS: "Measurements, one JSON object a line.",
     BASELINES: "Held-out losses of n-gram models on the same text, written by `tokenformer report`.",
     PAGE: "The report, written by `tokenformer report`.",
@@ -25,7 +27,10 @@ FILES = {
 
 # In the folder of the checkpoints.
 LATEST = "latest.txt"
-PARTIAL = ".partial"
+PARTIAL = ".tokenformer.partial"
+
+# In the run's folder, and in that of the checkpoints if it is another, while the run trains.
+LOCK = ".tokenformer.lock"
 
 # In a checkpoint.
 MODEL_CONFIG = "model_config.json"
@@ -34,6 +39,7 @@ METADATA = "checkpoint_metadata.json"
 GROWTH = "growth.json"
 CURRICULUM = "curriculum.json"
 LOSSES = "losses.json"
+TOKENIZER = "tokenizer"
 
 CHECKPOINT_FILES = {
     "model/": "Weights, by Nanotron.",
@@ -45,6 +51,8 @@ CHECKPOINT_FILES = {
     METADATA: "Steps and samples done, and Nanotron's version.",
     MODEL_CONFIG: "The config of the model as it is now, grown or not.",
     GROWTH: "The growth events until now, with operator, size and losses of each.",
-    CURRICULUM: "Fingerprint of the sample plan, the place in it, and the rung of the BabyLM ladder.",
+    CURRICULUM: "Fingerprints of sample plan and corpus, the place in the plan, and the rung of the BabyLM ladder.",
     LOSSES: "The losses that the growth trigger reads. It is missing when the trigger reads none.",
+    "tokenizer/": "The tokenizer of the corpus that the run reads.",
+    CHECKSUMS: "Size and hash of every file of the checkpoint. It is written last.",
 }

@@ -15,19 +15,20 @@ the run.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import yaml
-
+from tokenformer.config.building import convert
+from tokenformer.config.loading import read_yaml
+from tokenformer.config.stored_records import read_json, read_record
 from tokenformer.errors import UserError
 from tokenformer.run_folder import keys
 from tokenformer.run_folder.metrics import Line, stored_lines
 from tokenformer.run_folder.names import BASELINES, CONFIG, METRICS, READING, STAGES
+from tokenformer.run_folder.reading import Reading
 
 
 @dataclass(frozen=True)
@@ -133,8 +134,8 @@ class RunRecord:
     config: dict[str, Any]
     config_text: str
     lines: list[Line]
-    planned_stages: Any
-    reading: Any
+    planned_stages: list[dict[str, Any]] | None
+    reading: Reading | None
     baselines: dict[str, HeldOut]
     notes: list[str]
 
@@ -160,14 +161,14 @@ class RunRecord:
                 f"{folder / METRICS} has no training step yet: "
                 "wait until the run has logged one, or start it with `tokenformer train`."
             )
-        config_text = (folder / CONFIG).read_text(encoding="utf-8")
+        reading = folder / READING
         return cls(
             folder=folder,
-            config=_parse_config(config_text, folder / CONFIG),
-            config_text=config_text,
+            config=read_yaml(folder / CONFIG),
+            config_text=(folder / CONFIG).read_text(encoding="utf-8"),
             lines=_with_progress(lines),
-            planned_stages=_read_json(folder / STAGES),
-            reading=_read_json(folder / READING),
+            planned_stages=_read_stages(folder / STAGES),
+            reading=read_record(reading, Reading) if reading.is_file() else None,
             baselines=_read_baselines(folder / BASELINES),
             notes=notes,
         )
@@ -304,41 +305,19 @@ def _with_progress(lines: list[Line]) -> list[Line]:
     return complete
 
 
-def _read_json(path: Path) -> Any:
-    """The content of a JSON file, None if there is no such file."""
-    if not path.is_file():
-        return None
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise UserError(
-            f"{path} is not valid JSON (line {error.lineno}: {error.msg}): "
-            "move it away, or restore the file that the run wrote."
-        ) from error
+def _read_stages(path: Path) -> list[dict[str, Any]] | None:
+    return convert(read_json(path), list[dict[str, Any]], "the file", str(path)) if path.is_file() else None
 
 
 def _read_baselines(path: Path) -> dict[str, HeldOut]:
-    """The entries that hold a loss; the file may also tell what they were measured on."""
-    baselines = _read_json(path)
-    if baselines is None:
+    """The entries that hold a loss; the file also tells what they were measured on."""
+    if not path.is_file():
         return {}
-    if not isinstance(baselines, dict):
-        raise UserError(
-            f'{path} does not map names of baselines to losses such as {{"trigram": {{"val/loss": 3.2}}}}: '
-            "move it away, or restore the file that the run wrote."
-        )
-    return {
-        name: HeldOut.from_line(values)
-        for name, values in baselines.items()
-        if isinstance(values, dict) and keys.HELD_OUT_LOSS in values
-    }
-
-
-def _parse_config(text: str, path: Path) -> dict[str, Any]:
+    measured = read_json(path)
+    if isinstance(measured, dict):
+        measured = {name: values for name, values in measured.items() if name != "measured_on"}
     try:
-        config = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not valid YAML: restore the file that the run wrote. {error}") from error
-    if not isinstance(config, dict):
-        raise UserError(f"{path} holds no configuration: restore the file that the run wrote.")
-    return config
+        losses = convert(measured, dict[str, dict[str, float | None]], "the file", str(path))
+    except UserError as error:
+        raise UserError(f"{error}: move the file away, and `tokenformer report` measures again") from error
+    return {name: HeldOut.from_line(values) for name, values in losses.items() if keys.HELD_OUT_LOSS in values}

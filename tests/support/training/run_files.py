@@ -7,6 +7,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
+from tests.support.folders import forget_checksums
+
 # What depends on the clock, and so differs between equal runs.
 TIMES = ("tokens_per_sec", "tokens_per_sec_per_gpu", "time_per_iteration_ms", "model_tflops_per_gpu", "elapsed_seconds")
 
@@ -90,6 +92,7 @@ def forget_configs(run: Path) -> None:
     """Removes the run's config from its folder and its checkpoints, as in a copy of checkpoints that never held it."""
     for path in (run / "config.yaml", *run.glob("checkpoints/*/run.yaml")):
         path.unlink()
+    forget_checksums(run)
 
 
 def rewound_copy(run: Path, runs_folder: Path, step: int) -> Path:

@@ -29,9 +29,9 @@ def read_json(path):
     return json.loads(path.read_text())
 
 
-def test_it_is_nanotrons_tree_and_three_records(reference):
+def test_it_is_nanotrons_tree_and_our_records(reference):
     names = {path.name for path in checkpoint(reference).iterdir()}
-    assert names == NANOTRON | {"growth.json", "curriculum.json", "run.yaml"}
+    assert names == NANOTRON | {"growth.json", "curriculum.json", "run.yaml", "tokenizer", "checksums.json"}
 
 
 def test_there_is_one_a_step_and_the_latest_is_the_last(reference):
@@ -70,6 +70,7 @@ def test_curriculum_json_tells_the_position_in_the_plan(reference, tiny_config):
             "complexity": run.progress(step, []).complexity,
             "words": run.progress(step, []).words,
             "rung": None,
+            "corpus": run.corpus.fingerprint,
         }
 
 
@@ -113,8 +114,8 @@ def test_wherever_publishing_stops_the_latest_checkpoint_is_whole(tmp_path, monk
         folder.mkdir()
         (folder / "content").write_text("old")
     (tmp_path / "latest.txt").write_text("3")
-    (tmp_path / ".partial" / "5").mkdir(parents=True)
-    (tmp_path / ".partial" / "5" / "content").write_text("new")
+    (tmp_path / ".tokenformer.partial" / "5").mkdir(parents=True)
+    (tmp_path / ".tokenformer.partial" / "5" / "content").write_text("new")
 
     done = 0
 
@@ -151,6 +152,6 @@ def test_a_wrong_latest_txt_is_a_users_error(tmp_path, content, says):
 
 def test_without_latest_txt_the_highest_step_is_the_newest(tmp_path):
     assert checkpoints.latest_checkpoint(tmp_path) is None
-    for name in ("7", "10", ".partial"):
+    for name in ("7", "10", ".tokenformer.partial"):
         (tmp_path / name).mkdir()
     assert checkpoints.latest_checkpoint(tmp_path) == tmp_path / "10"

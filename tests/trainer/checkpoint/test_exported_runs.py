@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.support.folders import as_older, forget_checksums
 from tests.support.training.layout_runs import LAYOUTS
 from tests.support.training.run_files import checkpoint, growth_lines, step_lines
 from tokenformer.cli import main
@@ -107,7 +108,7 @@ def test_a_revision_that_no_checkpoint_is_near_to_is_named(reference, tmp_path, 
 
 def test_older_checkpoints_count_their_words_by_the_metrics(reference, tmp_path):
     run = shutil.copytree(reference, tmp_path / "run")
-    path = checkpoint(run, 9) / "curriculum.json"
+    path = forget_checksums(checkpoint(run, 9)) / "curriculum.json"
     content = json.loads(path.read_text())
     words = content.pop("words")
     path.write_text(json.dumps(content))
@@ -117,7 +118,7 @@ def test_older_checkpoints_count_their_words_by_the_metrics(reference, tmp_path)
 def test_what_cannot_be_exported_leaves_nothing(reference, tmp_path, capsys):
     (tmp_path / "there").mkdir()
     (tmp_path / "there" / "mine.txt").touch()
-    lone = shutil.copytree(checkpoint(reference), tmp_path / "lone")
+    lone = as_older(shutil.copytree(checkpoint(reference), tmp_path / "lone"))
     before = sorted(tmp_path.iterdir())
     for arguments, named in (
         ([str(lone), str(tmp_path / "there")], "exists: choose another output"),

@@ -11,7 +11,7 @@ SLOW_RANK = str(PROGRAMS / "slow_rank.py")
 def is_writing_a_checkpoint_after(step, run):
     latest = run / "checkpoints" / "latest.txt"
     is_late_enough = latest.exists() and int(latest.read_text()) > step
-    return is_late_enough and any((run / "checkpoints" / ".partial").glob("*/model/**/*.safetensors"))
+    return is_late_enough and any((run / "checkpoints" / ".tokenformer.partial").glob("*/model/**/*.safetensors"))
 
 
 def test_two_ranks_killed_while_they_write_a_checkpoint_end_bitwise_equal(two_replicas, tiny_config, tmp_path):
@@ -31,4 +31,4 @@ def test_a_checkpoint_gets_its_name_when_the_slowest_rank_is_done(two_replicas, 
     for step in ("8", "16"):
         ours, theirs = (run / "checkpoints" / step for run in (tmp_path / "tiny", two_replicas))
         assert files(ours) == files(theirs)
-    assert not (tmp_path / "tiny" / "checkpoints" / ".partial").exists()
+    assert not (tmp_path / "tiny" / "checkpoints" / ".tokenformer.partial").exists()

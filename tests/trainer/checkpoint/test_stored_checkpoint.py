@@ -8,6 +8,7 @@ import shutil
 import pytest
 import torch
 
+from tests.support.folders import all_bytes, forget_checksums
 from tests.support.training.layout_runs import LAYOUTS
 from tests.support.training.run_files import checkpoint, weights
 from tokenformer.errors import UserError
@@ -90,8 +91,8 @@ def test_a_state_without_moments_has_the_fp32_copy_of_the_weight(layout_run):
 
 @pytest.fixture
 def copy(layout_run, tmp_path):
-    """A checkpoint of two tensor-parallel ranks, to be damaged."""
-    return shutil.copytree(checkpoint(layout_run("tp")), tmp_path / "copy")
+    """A checkpoint of two tensor-parallel ranks, without checksums, to be damaged."""
+    return forget_checksums(shutil.copytree(checkpoint(layout_run("tp")), tmp_path / "copy"))
 
 
 QUERY = "model/model/decoder/1/pp_block/attention/qkv/query"
@@ -139,6 +140,17 @@ def test_damage_is_named_before_anything_is_read(copy, damage, named):
     assert "\n" not in message
 
 
+def test_every_file_of_every_layout_has_its_checksum(run, tmp_path):
+    """A flipped bit in any of them is noticed, whichever rank wrote the file, and the file is named."""
+    copy = shutil.copytree(checkpoint(run), tmp_path / "copy")
+    for name, content in all_bytes(copy).items():
+        (copy / name).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        with pytest.raises(UserError, match=re.escape(str(copy / name))):
+            StoredCheckpoint(copy)
+        (copy / name).write_bytes(content)
+    StoredCheckpoint(copy)
+
+
 def test_shards_that_do_not_cover_a_parameter_are_refused(copy):
     """Two copies of the first shard."""
     shutil.copy(copy / OTHER_SHARD, copy / SHARD)
@@ -148,7 +160,7 @@ def test_shards_that_do_not_cover_a_parameter_are_refused(copy):
 
 def test_moments_that_do_not_cover_a_parameter_are_refused(layout_run, tmp_path):
     """A replica's slices twice, so that an odd number of elements is too many."""
-    copy = shutil.copytree(checkpoint(layout_run("ZeRO-1 in 16 bits")), tmp_path / "copy")
+    copy = forget_checksums(shutil.copytree(checkpoint(layout_run("ZeRO-1 in 16 bits")), tmp_path / "copy"))
     first, second = sorted(copy.glob("optimizer/*.pt"))
     shutil.copy(first, second)
     stored = StoredCheckpoint(copy)

@@ -93,7 +93,8 @@ def test_weights_alone_are_step_0_of_no_run(reference, tmp_path):
     written = StoredCheckpoint(tmp_path / "out")
     assert (written.step, written.samples, written.has_moments, written.growth) == (0, 0, False, growth)
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"model", "config.yaml", "model_config.json", "checkpoint_metadata.json", "growth.json"}
+    records = {"config.yaml", "model_config.json", "checkpoint_metadata.json", "growth.json", "checksums.json"}
+    assert names == {"model"} | records
     assert json.loads((tmp_path / "out" / "growth.json").read_text())["events"][0]["stage"] == 1
     assert all(torch.equal(written.weight(name), weights[name].weight) for name in stored)
 

@@ -120,7 +120,7 @@ def test_killed_while_it_writes_it_leaves_no_output_and_the_next_call_succeeds(l
     killed = run_python(arguments, clean_environment(KILLED_AT=point))
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not output.exists()
-    assert files(tmp_path / "out.partial"), "nothing was written yet"
+    assert files(tmp_path / ".out.tokenformer" / "partial"), "nothing was written yet"
     assert grow(source, output, "append_tokens") == 0
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert_grown_by_the_operator(StoredCheckpoint(source), StoredCheckpoint(output), "append_tokens")

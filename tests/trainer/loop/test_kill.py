@@ -30,7 +30,7 @@ def has_trained_but_saved_nothing(run):
 
 def writes_a_checkpoint(run):
     lines = raw_lines(run)
-    partial = run / "checkpoints" / ".partial" / str(lines[-1]["iteration_step"] if lines else None)
+    partial = run / "checkpoints" / ".tokenformer.partial" / str(lines[-1]["iteration_step"] if lines else None)
     return any(partial.glob("model/**/*.safetensors"))
 
 
@@ -74,7 +74,7 @@ def test_a_run_killed_again_and_again_ends_bitwise_as_the_reference(reference, t
     assert lost > 0
     start_training(tiny_config, *settings).expect_success()
     assert_same_end(run, reference)
-    assert not (run / "checkpoints" / ".partial").exists()
+    assert not (run / "checkpoints" / ".tokenformer.partial").exists()
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def resume(train_here, tmp_path):
 
 def leave_damaged_partial(run, reference, step):
     """What a process leaves that died while it wrote a checkpoint: half of the files, one of them cut off."""
-    partial = run / "checkpoints" / ".partial" / str(step)
+    partial = run / "checkpoints" / ".tokenformer.partial" / str(step)
     shutil.copytree(reference / "checkpoints" / str(step), partial)
     for name in ("growth.json", "checkpoint_metadata.json"):
         (partial / name).unlink()
@@ -106,7 +106,7 @@ def test_a_damaged_partial_folder_does_no_harm(stopped_run, reference, resume, a
     leave_damaged_partial(stopped_run, reference, latest_step(stopped_run) + ahead)
     resume()
     assert_same_end(stopped_run, reference)
-    assert not (stopped_run / "checkpoints" / ".partial").exists()
+    assert not (stopped_run / "checkpoints" / ".tokenformer.partial").exists()
 
 
 def test_nothing_of_a_partial_folder_gets_into_a_checkpoint(stopped_run, reference, resume):

@@ -11,7 +11,7 @@ class ModelSource:
     model: str
     """A checkpoint, RUN/checkpoints/STEP; an export; or a Hugging Face model's folder or Hub id."""
     tokenizer: str | None = None
-    """Folder with a tokenizer.json. Without it: the tokenizer of the run's corpus, or the one in the model's folder."""
+    """Folder with a tokenizer.json. Without it: that of the checkpoint, or of the model's folder."""
     dtype: str = "auto"
     """Numbers to compute with: auto (as stored), float32, bfloat16 or float16."""
     device: str | None = None

@@ -12,7 +12,8 @@ def _optimizer(config: RunConfig) -> dict[str, Any]:
     section = dataclasses.asdict(config.optimizer)
     factory = section.pop("optimizer_factory")
     factory.pop("name")  # 0.4 knows AdamW only, which `checks` holds
-    section.pop("parameter_groups")  # ours, see `parameter_groups`
+    for ours in ("parameter_groups", "on_divergence", "most_divergences"):
+        section.pop(ours)
     schedule = section["learning_rate_scheduler"]
     # 0.4 declares optional numbers as float, and takes its default for a missing key alone.
     section["learning_rate_scheduler"] = {key: value for key, value in schedule.items() if value is not None}

@@ -40,12 +40,14 @@ def loaded_model(stored: StoredCheckpoint, dtype: torch.dtype, device: str | Non
 
 
 def tokenizer_of(stored: StoredCheckpoint, folder: Path | None) -> Tokenizer:
-    """The tokenizer in `folder`, or that of the corpus on which the checkpoint's run trains, RUN/checkpoints/STEP.
+    """The tokenizer in `folder`, or the one that the checkpoint carries.
+
+    For an older checkpoint, which carries none, it is that of the corpus on which its run trains, RUN/checkpoints/STEP.
 
     Raises:
         UserError: the tokenizer is not known or not there, or it has more tokens than the model.
     """
-    tokenizer = load_tokenizer(folder or tokenizer_of_run(stored.folder))
+    tokenizer = load_tokenizer(folder or stored.tokenizer_folder or tokenizer_of_run(stored.folder))
     size = stored.model_config.vocab_size
     if tokenizer.vocabulary_size > size:
         raise UserError(

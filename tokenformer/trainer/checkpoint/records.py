@@ -6,16 +6,19 @@ Of a run whose growth depends on losses there is `losses.json` too.
 import json
 import os
 import shutil
-from collections.abc import Callable, Container
+from collections.abc import Container
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tokenformer.config.building import build
+from tokenformer.config.stored_records import read_record
 from tokenformer.errors import UserError
-from tokenformer.files import write_atomically
+from tokenformer.files import sync_folder, write_atomically
 from tokenformer.growth.triggers import LossHistory
-from tokenformer.run_folder.names import CURRICULUM, GROWTH, LATEST, LOSSES, PARTIAL
+from tokenformer.growth.triggers.losses import LossPoint
+from tokenformer.run_folder.names import CURRICULUM, GROWTH, LATEST, LOSSES, METADATA, PARTIAL
+
+_REMEDY = "restore the file, or go on from another checkpoint"
 
 
 @dataclass
@@ -55,6 +58,7 @@ class CurriculumRecord:
         complexity: moving average of their complexity.
         words: whitespace words read, repeats counted; None in checkpoints that were written before it was recorded.
         rung: words of the rung of the BabyLM ladder that this checkpoint stands for, if it does.
+        corpus: fingerprint of the corpus that is read; None in checkpoints that were written before it was recorded.
     """
 
     plan: str
@@ -62,6 +66,26 @@ class CurriculumRecord:
     complexity: float
     words: float | None = None
     rung: int | None = None
+    corpus: str | None = None
+
+
+@dataclass
+class _SeriesRecord:
+    """The schema of a `LossSeries`."""
+
+    source: str
+    window: int
+    capacity: int
+    points: list[LossPoint]
+    total: float
+    count: int
+
+
+@dataclass
+class _LossesRecord:
+    """The schema of a `LossHistory`."""
+
+    series: list[_SeriesRecord]
 
 
 def write_records(folder: Path, growth: GrowthRecord, curriculum: CurriculumRecord) -> None:
@@ -75,37 +99,12 @@ def write_losses(folder: Path, losses: LossHistory) -> None:
         write_atomically(folder / LOSSES, json.dumps(asdict(losses), indent=2) + "\n")
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"the checkpoint {path.parent} has no readable {path.name}: {error}") from error
-
-
-def _read_as(path: Path, make: Callable[[dict[str, Any]], Any]) -> Any:
-    """The record that `make` makes of a file's content.
-
-    Raises:
-        UserError: the file cannot be read, or something in it is missing, unknown or of a wrong type.
-    """
-    content = _read(path)
-    try:
-        return make(content)
-    except (UserError, KeyError, TypeError, AttributeError) as error:
-        fault = error if isinstance(error, UserError) else f"{path}: {type(error).__name__}: {error}"
-        raise UserError(
-            f"{fault}. The record is damaged: restore the file, or go on from another checkpoint"
-        ) from error
-
-
 def read_growth(folder: Path) -> GrowthRecord:
-    path = folder / GROWTH
-    return _read_as(path, lambda content: build(content, GrowthRecord, "", str(path)))
+    return read_record(folder / GROWTH, GrowthRecord, _REMEDY)
 
 
 def read_curriculum(folder: Path) -> CurriculumRecord:
-    path = folder / CURRICULUM
-    return _read_as(path, lambda content: build(content, CurriculumRecord, "", str(path)))
+    return read_record(folder / CURRICULUM, CurriculumRecord, _REMEDY)
 
 
 def read_losses(folder: Path, empty: LossHistory) -> LossHistory:
@@ -119,7 +118,7 @@ def read_losses(folder: Path, empty: LossHistory) -> LossHistory:
     """
     if not empty.series:
         return empty
-    losses = _read_as(folder / LOSSES, LossHistory.from_record)
+    losses = LossHistory.from_record(asdict(read_record(folder / LOSSES, _LossesRecord, _REMEDY)))
     if not losses.fits(empty):
         raise UserError(f"the checkpoint {folder} recorded in {LOSSES} other losses than growth.trigger reads")
     return losses
@@ -147,6 +146,21 @@ def latest_checkpoint(checkpoints_folder: Path) -> Path | None:
     return folder
 
 
+def refuse_foreign(checkpoints_folder: Path) -> None:
+    """Raises UserError for what has the name of a checkpoint, which one would take the place of, and is none."""
+    if not checkpoints_folder.is_dir():
+        return
+    for path in checkpoints_folder.iterdir():
+        is_ours = path.is_dir() and not path.is_symlink() and ((path / METADATA).exists() or not any(path.iterdir()))
+        if path.name.isdecimal() and not is_ours:
+            raise UserError(f"{path} has the name of a checkpoint and is none: move it away, or choose another folder")
+
+
+def make_latest(folder: Path) -> None:
+    """Names a checkpoint the newest of its run, whichever there are."""
+    write_atomically(folder.parent / LATEST, folder.name)
+
+
 def partial_folder(checkpoints_folder: Path) -> Path:
     """Where a checkpoint is written before it gets its name."""
     return checkpoints_folder / PARTIAL
@@ -164,14 +178,15 @@ def publish(checkpoints_folder: Path, step: int, keep_last: int | None = None, k
         keep_last: how many of the newest checkpoints stay; None: all.
         kept: steps of checkpoints that always stay.
     """
-    folder = checkpoints_folder / str(step)
-    if folder.exists():
-        shutil.rmtree(folder)
-    os.replace(partial_folder(checkpoints_folder) / str(step), folder)
-    write_atomically(checkpoints_folder / LATEST, f"{step}")
+    folder, partial = checkpoints_folder / str(step), partial_folder(checkpoints_folder)
+    sync_folder(partial / str(step))
+    if folder.exists():  # removed with what is not whole, so that half of a checkpoint never has its name
+        os.replace(folder, partial / f"{step}.replaced")
+    os.replace(partial / str(step), folder)
+    make_latest(folder)
     if keep_last is not None:
         for old in [other for other in stored_steps(checkpoints_folder) if other <= step][:-keep_last]:
-            if old not in kept:  # removed with what is not whole, so that half of a checkpoint never has its name
-                os.replace(checkpoints_folder / str(old), partial_folder(checkpoints_folder) / str(old))
-    shutil.rmtree(partial_folder(checkpoints_folder))
+            if old not in kept:
+                os.replace(checkpoints_folder / str(old), partial / str(old))
+    shutil.rmtree(partial)
     return folder

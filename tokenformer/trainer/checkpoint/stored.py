@@ -1,6 +1,5 @@
 """Reads a checkpoint that was written under any layout as whole tensors, in one process, without a process group."""
 
-import json
 import pickle
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -9,13 +8,15 @@ from typing import Any
 
 import torch
 
+from tokenformer.checksums import damage
 from tokenformer.config.sections import marked_model_type
+from tokenformer.config.stored_records import read_json
 from tokenformer.errors import UserError
 from tokenformer.growth.parameter_state import ParameterState
 from tokenformer.model.flops import model_size
-from tokenformer.run_folder.names import CHECKPOINTS, GROWTH, LATEST, METADATA, MODEL_CONFIG
+from tokenformer.run_folder.names import CHECKPOINTS, GROWTH, LATEST, METADATA, MODEL_CONFIG, TOKENIZER
 from tokenformer.trainer.bridge.model_config import model_config_from
-from tokenformer.trainer.checkpoint.records import GrowthRecord, read_growth
+from tokenformer.trainer.checkpoint.records import GrowthRecord, read_growth, stored_steps
 from tokenformer.trainer.checkpoint.stored_optimizer import StoredOptimizer
 from tokenformer.trainer.checkpoint.stored_weights import StoredWeights
 
@@ -34,12 +35,13 @@ class StoredCheckpoint(Mapping[str, ParameterState]):
         folder: of the checkpoint: RUN/checkpoints/STEP, or what `tokenformer import` wrote.
 
     Raises, when made:
-        UserError: the folder is no checkpoint; a file is missing, damaged, or of another layout than its fellows; the
-            files do not make the model of `model_config.json`.
+        UserError: the folder is no checkpoint; a file is not as its checksum says, missing, damaged, or of another
+            layout than its fellows; the files do not make the model of `model_config.json`.
     """
 
     def __init__(self, folder: Path):
         self.folder = folder
+        _refuse_damage(folder)
         self.model_settings = self._model_settings()
         self.weights = StoredWeights(folder / "model")
         optimizer = folder / "optimizer"
@@ -110,6 +112,12 @@ class StoredCheckpoint(Mapping[str, ParameterState]):
         return read_growth(self.folder) if (self.folder / GROWTH).exists() else None
 
     @property
+    def tokenizer_folder(self) -> Path | None:
+        """The tokenizer that it carries; None for one of an older version, or of a model without a known tokenizer."""
+        folder = self.folder / TOKENIZER
+        return folder if folder.is_dir() else None
+
+    @property
     def step(self) -> int:
         """Training steps done."""
         return self._progress["last_train_step"]
@@ -122,10 +130,10 @@ class StoredCheckpoint(Mapping[str, ParameterState]):
     @cached_property
     def _progress(self) -> dict[str, int]:
         path = self.folder / METADATA
+        content = read_json(path, "restore the file, which tells how far training was")
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))["metas"]
-            return {key: int(content[key]) for key in ("last_train_step", "consumed_train_samples")}
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            return {key: int(content["metas"][key]) for key in ("last_train_step", "consumed_train_samples")}
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
             raise UserError(f"{path} does not tell how far training was: {error}") from error
 
     def schedule(self) -> dict[str, Any]:
@@ -140,10 +148,7 @@ class StoredCheckpoint(Mapping[str, ParameterState]):
         path = self.folder / MODEL_CONFIG
         if not path.exists():
             raise UserError(f"{self.folder} is no checkpoint: it has no {MODEL_CONFIG}{_hint(self.folder)}")
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise UserError(f"{path} cannot be read: {error}") from error
+        content = read_json(path, "it cannot be read, so restore it")
         if not isinstance(content, dict):
             raise UserError(f"{path} holds no model_config")
         return content
@@ -157,6 +162,20 @@ class StoredCheckpoint(Mapping[str, ParameterState]):
                 f"{self.folder / 'model'} holds {self.weights.elements:,} parameters and {MODEL_CONFIG} says "
                 f"{expected:,}: files are missing or do not belong to it{known}"
             )
+
+
+def _refuse_damage(folder: Path) -> None:
+    """Raises UserError for a damaged file; names the newest whole checkpoint of the same run before this one."""
+    if not (folder / MODEL_CONFIG).exists() or (found := damage(folder)) is None:
+        return
+    earlier = [step for step in stored_steps(folder.parent) if folder.name.isdecimal() and step < int(folder.name)]
+    whole = next((step for step in reversed(earlier) if damage(folder.parent / str(step)) is None), None)
+    if whole is None:
+        raise UserError(f"{found}. No checkpoint beside it is older and whole: restore the file")
+    raise UserError(
+        f"{found}. The newest whole checkpoint before it is {folder.parent / str(whole)}: `tokenformer train` goes on "
+        f"from there with --from-step {whole}"
+    )
 
 
 def _hint(folder: Path) -> str:

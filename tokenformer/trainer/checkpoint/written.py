@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from tokenformer.checksums import write_checksums
+from tokenformer.data.tokenizer import Tokenizer, load_tokenizer
 from tokenformer.devices import default_device, process_count
 from tokenformer.errors import UserError
 from tokenformer.files import folder_built_beside, refuse_to_replace, write_atomically
 from tokenformer.growth.parameter_state import ParameterState
-from tokenformer.run_folder.names import CONFIG, CURRICULUM, GROWTH, MODEL_CONFIG, RUN_CONFIG
+from tokenformer.run_folder.names import CONFIG, CURRICULUM, GROWTH, MODEL_CONFIG, RUN_CONFIG, TOKENIZER
 from tokenformer.trainer.bridge.bootstrap import bootstrap
 from tokenformer.trainer.bridge.cpu_host import ensure_process_group
 from tokenformer.trainer.checkpoint.records import GrowthRecord
@@ -57,6 +59,7 @@ def write_checkpoint(
     parameters: Mapping[str, ParameterState],
     origin: StoredCheckpoint | None = None,
     growth: GrowthRecord | None = None,
+    tokenizer: Tokenizer | None = None,
 ) -> None:
     """Writes a checkpoint that a run of any layout can start from (`model.init_method: {path: OUTPUT}`), and that
     Nanotron can read too. The output is whole, or not there.
@@ -69,6 +72,7 @@ def write_checkpoint(
         origin: the checkpoint that they come from: its step, its schedule and its place in the sample plan are kept,
             so that its run can go on. Without one it is step 0 of no run.
         growth: the model's history; that of the origin, or an empty one, if not given.
+        tokenizer: of the model; that of the origin, or none, if not given.
 
     Raises:
         UserError: the output exists, or this process is one of several.
@@ -87,6 +91,11 @@ def write_checkpoint(
         if origin is not None:
             for name in (CURRICULUM, RUN_CONFIG, SCHEDULE):
                 _copy_if_there(origin.folder / name, folder / name)
+            if tokenizer is None and origin.tokenizer_folder is not None:
+                tokenizer = load_tokenizer(origin.tokenizer_folder)
+        if tokenizer is not None:
+            tokenizer.save(folder / TOKENIZER)
+        write_checksums(folder)
 
 
 def _copy_if_there(source: Path, target: Path) -> None:

@@ -1,6 +1,7 @@
 """Nanotron's `DistributedTrainer`, with a sample plan, observers around its steps, and exact resumption."""
 
 import json
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,7 @@ import torch
 from nanotron import distributed as dist
 from nanotron.trainer import DistributedTrainer
 
+from tokenformer.checksums import write_checksums
 from tokenformer.devices import default_device, process_rank
 from tokenformer.evaluation.held_out import held_out_levels
 from tokenformer.files import write_atomically
@@ -22,7 +24,7 @@ from tokenformer.model.flops import model_size
 from tokenformer.model.parametrization import follows_size, scale_of
 from tokenformer.observers import FinishedStep, Observer
 from tokenformer.run_folder import keys
-from tokenformer.run_folder.names import CONFIG, READING, RUN_CONFIG, STAGES
+from tokenformer.run_folder.names import CONFIG, READING, RUN_CONFIG, STAGES, TOKENIZER
 from tokenformer.trainer.bridge.nanotron_config import as_nanotron_yaml
 from tokenformer.trainer.bridge.parameter_groups import grouped_parameters
 from tokenformer.trainer.checkpoint import records as checkpoint
@@ -33,12 +35,14 @@ from tokenformer.trainer.growing.live import follow_schedule
 from tokenformer.trainer.growing.live_state import stages_by_name, unwrapped
 from tokenformer.trainer.loop.batches import training_batches
 from tokenformer.trainer.loop.clock import TrainingClock
-from tokenformer.trainer.loop.observers.divergence import refuse_infinite
+from tokenformer.trainer.loop.observers.divergence import Diverged, refuse_infinite, skipped_if_infinite
 from tokenformer.trainer.loop.observers.stopping import TrainingStopped
+from tokenformer.trainer.loop.restart import may_restart, restart
 from tokenformer.trainer.loop.sample_dataset import SampleDataset
 from tokenformer.trainer.loop.standard_observers import standard_observers
+from tokenformer.trainer.loop.unwritten import whole_or_cleared
 from tokenformer.trainer.loop.validation import HeldOutLoss
-from tokenformer.trainer.run.planned_reading import PlannedReading
+from tokenformer.trainer.run.planned_reading import planned_reading
 from tokenformer.trainer.run.prepared_run import PreparedRun
 from tokenformer.trainer.run.start import StartingPoint
 
@@ -178,7 +182,7 @@ class TokenformerTrainer(DistributedTrainer):
         for observer in self.observers:
             observer.before_step(self)
         learning_rate, before = self.lr_scheduler.get_last_lr()[0], self.clock.seconds
-        with self.clock.running():
+        with self.clock.running(), skipped_if_infinite(self):
             outputs, loss = super().training_step(dataloader)
         step = self.iteration_step
         self.finished = FinishedStep(step, self.progress(step), loss, learning_rate, self.clock.seconds - before)
@@ -199,14 +203,17 @@ class TokenformerTrainer(DistributedTrainer):
         with self._intervals_of_the_run():
             self.config.checkpoints.checkpoints_path = checkpoint.partial_folder(folder)
             try:
-                written = super().save_checkpoint()
+                with whole_or_cleared(folder):
+                    written = super().save_checkpoint()
             finally:
                 self.config.checkpoints.checkpoints_path = folder
             # Nanotron's ranks write their random states after its last barrier.
             dist.barrier(self.parallel_context.world_pg)
             if self.is_writer:
-                self._write_records(written)
-                self.config.save_as_yaml(written / CONFIG)
+                with whole_or_cleared(folder):
+                    self._write_records(written)
+                    self.config.save_as_yaml(written / CONFIG)
+                    write_checksums(written)
                 keep_last = self.run.config.checkpoints.keep_last
                 checkpoint.publish(folder, self.iteration_step, keep_last, kept=self.run.rungs)
         dist.barrier(self.parallel_context.world_pg)
@@ -236,9 +243,11 @@ class TokenformerTrainer(DistributedTrainer):
             complexity=progress.complexity,
             words=progress.words,
             rung=self.run.rungs.get(self.iteration_step),
+            corpus=self.run.corpus.fingerprint,
         )
         checkpoint.write_records(folder, self.growth_record, record)
         write_atomically(folder / RUN_CONFIG, self.start.resolved_config)
+        shutil.copytree(self.run.corpus.tokenizer_folder, folder / TOKENIZER)
         for observer in self.observers:
             observer.write_state(self, folder)
 
@@ -252,7 +261,7 @@ def write_run_files(run: PreparedRun, resolved: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / CONFIG, resolved)
     write_atomically(folder / STAGES, json.dumps([asdict(stage) for stage in run.stages()], indent=2) + "\n")
-    write_atomically(folder / READING, json.dumps(asdict(PlannedReading.of(run)), indent=2) + "\n")
+    write_atomically(folder / READING, json.dumps(asdict(planned_reading(run)), indent=2) + "\n")
 
 
 def train(run: PreparedRun, start: StartingPoint) -> None:
@@ -264,6 +273,8 @@ def train(run: PreparedRun, start: StartingPoint) -> None:
     ensure_process_group()
     if process_rank() == 0:
         write_run_files(run, start.resolved_config)
+        if start.checkpoint is not None:
+            checkpoint.make_latest(start.checkpoint)  # the user may have chosen another than the newest
     try:
         TokenformerTrainer(run, start).fit()
     except TrainingStopped as stopped:
@@ -271,4 +282,9 @@ def train(run: PreparedRun, start: StartingPoint) -> None:
             print(stopped, file=sys.stderr, flush=True)
         torch.distributed.destroy_process_group()
         raise
+    except Diverged as diverged:
+        if not may_restart(run.config.optimizer):
+            raise
+        torch.distributed.destroy_process_group()
+        restart(str(diverged))
     torch.distributed.destroy_process_group()

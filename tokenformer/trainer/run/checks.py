@@ -31,6 +31,11 @@ def check_settings(config: RunConfig) -> None:
         raise UserError(
             "optimizer.accumulate_grad_in_fp32 must be false when model.dtype is float32: it already is fp32"
         )
+    if config.optimizer.on_divergence == "skip" and config.optimizer.clip_grad is None:
+        raise UserError(
+            "optimizer.on_divergence is skip, which needs the norm of the gradient: set optimizer.clip_grad, of which "
+            "1.0e9 clips nothing"
+        )
     length, ranks = config.tokens.sequence_length, config.parallelism.tp
     if config.parallelism.tp_mode == "REDUCE_SCATTER" and length % ranks:
         raise UserError(f"tokens.sequence_length {length} cannot be split over parallelism.tp {ranks}")

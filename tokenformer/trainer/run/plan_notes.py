@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from tokenformer.growth.policy import GrowthPolicy
 from tokenformer.growth.triggers import PlateauTrigger
 from tokenformer.growth.triggers.combined import single_triggers
-from tokenformer.trainer.run.planned_reading import PlannedReading
+from tokenformer.trainer.run.planned_reading import planned_reading
 from tokenformer.trainer.run.prepared_run import PreparedRun, Stage
 
 
@@ -40,7 +40,7 @@ def growth_notes(run: PreparedRun, policy: GrowthPolicy, stages: list[Stage]) ->
 
 def _about_text(run: PreparedRun) -> str:
     """Words that are read; by source where there are shares of sources."""
-    reading = PlannedReading.of(run)
+    reading = planned_reading(run)
     sentence = (
         f"The plan reads {reading.documents:,} documents with {reading.unique_words:,} words, {reading.epochs:.2f} "
         f"epochs of them: {reading.words:,.0f} words with repeats."

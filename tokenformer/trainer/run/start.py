@@ -16,6 +16,8 @@ from tokenformer.trainer.checkpoint.records import (
     read_curriculum,
     read_growth,
     read_losses,
+    refuse_foreign,
+    stored_steps,
 )
 from tokenformer.trainer.checkpoint.stored import StoredCheckpoint
 from tokenformer.trainer.run.earlier_config import earlier_config
@@ -29,6 +31,7 @@ FREE_KEYS += ("data_stages.0.data.num_loading_workers", "parallelism", "tokens.v
 FREE_KEYS += ("model.model_config.kernel", "tokens.micro_batch_size", "tokens.batch_accumulation_per_replica")
 FREE_KEYS += ("optimizer.zero_stage", "model.make_vocab_size_divisible_by", "general.runs_folder")
 FREE_KEYS += ("data_stages.0.data.dataset.dataset_folder", "growth.tolerance", "evaluation")
+FREE_KEYS += ("optimizer.on_divergence", "optimizer.most_divergences")
 # What may not differ after all when growth depends on the held-out loss: which text it is measured on, and how often.
 VALIDATION_KEYS = ("tokens.val_check_interval", "validation.levels")
 
@@ -114,19 +117,37 @@ def _beginning(run: PreparedRun, losses: LossHistory) -> StartingPoint:
     )
 
 
-def starting_point(run: PreparedRun) -> StartingPoint:
-    """The newest checkpoint of the run, or its beginning.
+def _chosen_checkpoint(folder: Path, step: int | None) -> Path | None:
+    """The checkpoint of a step among those in `folder`; for None the newest, if there is one."""
+    if step is None:
+        return latest_checkpoint(folder)
+    steps = stored_steps(folder)
+    if step not in steps:
+        known = f"there are {', '.join(map(str, steps))}" if steps else "there is none"
+        raise UserError(f"{folder} has no checkpoint of step {step}: {known}")
+    return folder / str(step)
+
+
+def starting_point(run: PreparedRun, from_step: int | None = None) -> StartingPoint:
+    """The checkpoint of a step, by default the newest one of the run; or its beginning.
 
     Raises:
         UserError: the folder holds another run, or the checkpoint is damaged or does not fit the config; or the
             checkpoint that the run is to begin with does not.
     """
     config, losses = run.config, run.loss_history()
-    folder = latest_checkpoint(config.checkpoints_folder)
+    refuse_foreign(config.checkpoints_folder)
+    folder = _chosen_checkpoint(config.checkpoints_folder, from_step)
+    stored = None if folder is None else StoredCheckpoint(folder)
     _check_same_run(config, losses, folder)
-    if folder is None:
+    if folder is None or stored is None:
         return _beginning(run, losses)
     growth, curriculum = read_growth(folder), read_curriculum(folder)
+    if curriculum.corpus not in (None, run.corpus.fingerprint):
+        raise UserError(
+            f"the checkpoint {folder} was trained on another corpus than {config.corpus_folder} now is, which was "
+            f"prepared again or replaced; restore it, or start another run with general.run=NAME"
+        )
     if curriculum.plan != run.plan.fingerprint:
         raise UserError(
             f"the checkpoint {folder} was trained on another sample plan: the corpus {config.corpus_folder} or the "
@@ -135,7 +156,6 @@ def starting_point(run: PreparedRun) -> StartingPoint:
     check_growth_history(run, folder, growth)
     model_config = _check_same_model(run, folder, growth)
     losses = read_losses(folder, losses)
-    stored = StoredCheckpoint(folder)
     if stored.step > 0 and not stored.has_moments:
         raise UserError(f"the checkpoint {folder} has lost its optimizer: the folder {folder / 'optimizer'}")
     return StartingPoint(folder, stored.step, model_config, growth, losses, as_yaml(config), stored, with_moments=True)

@@ -33,6 +33,8 @@ class LossRecorder:
         """
         if self.history.reads(source):
             known = self._of_knowing_rank(math.nan if loss is None else float(loss))
+            if not math.isfinite(known):
+                return  # the step was left out
             self.history = self.history.with_loss(source, progress.step, progress.flops, known, event_steps)
 
     def _of_knowing_rank(self, value: float) -> float:

@@ -70,7 +70,7 @@ class ProgressBar(Observer):
 
 
 def step_in_words(line: Line) -> str:
-    parts = [f"loss {line[keys.LOSS]:.3f}"]
+    parts = [f"loss {line[keys.LOSS]:.3f}" if keys.LOSS in line else "no step"]
     if keys.HELD_OUT_LOSS in line:
         parts.append(f"held-out {line[keys.HELD_OUT_LOSS]:.3f}")
     parts.append(f"complexity {line[keys.COMPLEXITY]:.2f}")
