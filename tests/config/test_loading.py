@@ -23,6 +23,7 @@ FREE_VALUES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3), max_leaves=5
 )
 REGULAR_EXPRESSIONS = st.from_regex(r"[a-z.|]{0,8}", fullmatch=True)
+RUNS = st.from_regex(r"\w{1,8}", fullmatch=True)  # a folder inside of another
 
 
 def numbers_of(kind: type, key: Key) -> st.SearchStrategy:
@@ -57,7 +58,7 @@ def values_of(annotation: Any, key: Key = ANY, name: str = "") -> st.SearchStrat
     if key.choices is not None and (annotation is str or not key.bounds):
         return st.sampled_from(choices) if choices else st.nothing()
     if annotation is str:
-        return REGULAR_EXPRESSIONS if name == "parameters" else TEXT
+        return {"parameters": REGULAR_EXPRESSIONS, "run": RUNS}.get(name, TEXT)
     return numbers_of(annotation, key)
 
 

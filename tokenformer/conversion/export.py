@@ -72,7 +72,7 @@ def write_export(facts: TrainingFacts, folder: Path, name: str, tokenizer: Path,
     _write_json(folder / RECORD, record)
     write_atomically(folder / "README.md", model_card(facts, name, model_type))
     line = f"{model_type} of {model_size(config).parameters:,} parameters, step {stored.step}"
-    if facts.is_corpus_changed:
+    if facts.run is not None and facts.is_corpus_changed:
         line += f", whose corpus {corpus_folder(facts.run)} was prepared again since, so the model card is silent of it"
     if facts.words is not None:
         line += f", {facts.words:,.0f} words seen"
