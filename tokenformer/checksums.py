@@ -48,7 +48,7 @@ def write_checksums(folder: Path) -> None:
 
 
 def damage(folder: Path) -> str | None:
-    """What is wrong with the first damaged file of a folder, with its path; None where all are as they were written.
+    """Says how the first damaged file of a folder is damaged, with its path; None where all are as they were written.
 
     A folder without checksums, of an older version or of another program, counts as whole; a line on stderr says so.
     Files that are not listed are not looked at. Of the processes of a run the first one looks for all.

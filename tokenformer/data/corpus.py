@@ -36,7 +36,7 @@ _PREPARE = "tokenformer prepare INPUT ... --output"
 
 @dataclass
 class SplitRecord:
-    """What corpus.json says of a split: sums over its documents, and SHA-256 of the tokens in each shard."""
+    """Facts of corpus.json about a split: sums over its documents, and SHA-256 of the tokens in each shard."""
 
     documents: int
     tokens: int

@@ -1,4 +1,4 @@
-"""What a run reads by its plan, in words; the record `reading.json`."""
+"""The text that a run reads by its plan, in words; the record `reading.json`."""
 
 from dataclasses import dataclass
 

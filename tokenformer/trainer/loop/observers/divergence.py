@@ -1,4 +1,4 @@
-"""What a run does whose numbers are not finite any more: it ends, or leaves out a few steps."""
+"""Ends a run whose numbers are not finite any more, or leaves out a few of its steps."""
 
 import math
 import sys
