@@ -194,7 +194,7 @@ def test_a_run_is_not_continued_on_another_corpus(refused, stopped_run, tmp_path
     before = files(tmp_path)
     corpus = f"data_stages.0.data.dataset.dataset_folder={other_corpus_folder}"
     line = refused(corpus, f"general.runs_folder={tmp_path}")
-    assert "sample plan" in line and str(stopped_run) in line and str(other_corpus_folder) in line
+    assert "another corpus" in line and str(stopped_run) in line and str(other_corpus_folder) in line
     assert files(tmp_path) == before
 
 
