@@ -134,8 +134,16 @@ def test_the_readme_leads_from_text_to_an_exported_model(quick, after_readme):
     assert (folder / "exports" / "mine" / "model.safetensors").exists()
 
 
+LONG_PAGES = ("controls",)  # trains four runs
+PAGES_WITH_COMMANDS = [
+    pytest.param(page, id=page.stem, marks=[pytest.mark.slow] * (page.stem in LONG_PAGES))
+    for page in pages()[1:]
+    if runnable(page)
+]
+
+
 @pytest.mark.parametrize("quick", HOW)
-@pytest.mark.parametrize("page", [page for page in pages()[1:] if runnable(page)], ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES_WITH_COMMANDS)
 def test_the_blocks_of_a_page_run_after_those_of_the_readme(quick, page, after_readme):
     folder, _ = after_readme(quick)
     for block in runnable(page):

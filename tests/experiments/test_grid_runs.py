@@ -84,6 +84,7 @@ def test_from_yaml_to_page_through_a_kill(tiny_grid):
     assert "| model.model_config.qkv_tokens | 16 | 64 |" in beside
 
 
+@pytest.mark.slow
 def test_a_failed_run_is_named_and_the_others_go_on(tiny_grid, capsys):
     arms = {"fine": {}, "broken": {"settings": {"optimizer.parameter_groups": [{"parameters": "nothing"}] * 2}}}
     arms["broken"]["settings"] = {"model.init_method": {"path": "nowhere", "std": None}}

@@ -12,8 +12,9 @@ import torch
 from tokenformer.conversion.formats import Format
 from tokenformer.devices import default_device
 from tokenformer.errors import UserError
-from tokenformer.trainer.checkpoint.loaded_model import loaded_model
+from tokenformer.growth.parameter_state import ParameterState
 from tokenformer.trainer.checkpoint.stored import StoredCheckpoint
+from tokenformer.trainer.checkpoint.written import built_model, one_process
 from tokenformer.trainer.growing.offline import TOLERANCES
 
 ROWS, LONGEST = 3, 64
@@ -54,7 +55,11 @@ def _dtype(stored: StoredCheckpoint) -> torch.dtype:
 @torch.no_grad()
 def trained_logits(stored: StoredCheckpoint, ids: torch.Tensor) -> torch.Tensor:
     """Logits of Nanotron's model for ids [batch, length]: fp32 [batch, length, vocabulary], on the CPU."""
-    with loaded_model(stored, _dtype(stored)) as model:
+    with one_process() as parallel:
+        from tokenformer.trainer.checkpoint.restore import restore  # made of Nanotron, which must be repaired first
+
+        model = built_model(stored.model_config, _dtype(stored), parallel)
+        restore(model, None, None, lambda name: ParameterState(stored.weight(name)))
         ids = ids.to(next(model.parameters()).device)
         logits = model.model(input_ids=ids, input_mask=torch.ones_like(ids, dtype=torch.bool))
         return logits.transpose(0, 1).float().cpu()

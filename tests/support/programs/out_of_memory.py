@@ -4,6 +4,8 @@ import resource
 import sys
 from pathlib import Path
 
+import torch
+
 from tokenformer.trainer import bootstrap
 
 bootstrap()
@@ -17,6 +19,7 @@ def build_without_memory(*arguments):
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     used = pages * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + 2**20, resource.RLIM_INFINITY))
+    torch.empty(2**30, dtype=torch.uint8)  # a model as small as this one may fit into memory that was freed
     build(*arguments)
 
 

@@ -91,7 +91,7 @@ def assert_grown_by_the_operator(stored: StoredCheckpoint, grown: StoredCheckpoi
         "operator.name is 'append_token'; did you mean append_tokens? Choose one of append_tokens",
     ),
     ("append_tokens", ("facto=2",), (), "did you mean factor"),
-    ("append_tokens", ("factor=0.5",), (), "cannot shrink"),
+    ("append_tokens", ("factor=0.5",), (), "operator.factor is 0.5; it must be 1 or more"),
     ("append_tokens", ("count=0",), (), "append_tokens would leave the model as it is"),
     ("append_tokens", ("factor=1",), (), "append_tokens would leave the model as it is"),
     ("append_tokens", ("factor",), (), "write it as section.key=value"),

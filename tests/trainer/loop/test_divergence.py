@@ -47,6 +47,7 @@ def test_too_many_steps_end_the_run(diverging, tmp_path):
     assert latest_step(tmp_path / RUN) == 4
 
 
+@pytest.mark.slow
 def test_a_fault_of_the_machine_is_undone_by_a_restart(diverging, reference, tmp_path):
     restart = ("optimizer.on_divergence=restart_from_checkpoint",)
     ended = diverging("9", *restart, "checkpoints.checkpoint_interval=4", once=True)
@@ -55,6 +56,7 @@ def test_a_fault_of_the_machine_is_undone_by_a_restart(diverging, reference, tmp
     assert_same_end(tmp_path / RUN, reference)
 
 
+@pytest.mark.slow
 def test_what_diverges_again_ends_after_the_restarts(diverging):
     restart = ("optimizer.on_divergence=restart_from_checkpoint", "optimizer.most_divergences=1")
     ended = diverging("4", *restart)

@@ -1,5 +1,8 @@
 """Texts that the live model writes: the same under every layout, and those of the stored model."""
 
+from functools import cache
+from pathlib import Path
+
 import pytest
 
 from tests.support.training.launching import start_torchrun, start_training
@@ -31,38 +34,43 @@ def samples(run) -> list[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def runs(tiny_config, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("samples")
-    trainings = [start_training(tiny_config, *SETTINGS, f"general.runs_folder={folder / 'one'}")]
-    for layout, settings in LAYOUTS.items():
-        place = f"general.runs_folder={folder / layout}"
-        trainings.append(start_torchrun(tiny_config, *SETTINGS, *settings, place, ranks=2))
-    for training in trainings:
+    """Layout -> the folder of its run."""
+
+    @cache
+    def trained(layout: str) -> Path:
+        folder = tmp_path_factory.mktemp("samples")
+        settings = (*SETTINGS, *LAYOUTS.get(layout, ()), f"general.runs_folder={folder}")
+        is_one = layout == "one"
+        training = start_training(tiny_config, *settings) if is_one else start_torchrun(tiny_config, *settings, ranks=2)
         training.expect_success()
-    return {layout: folder / layout / "tiny" for layout in ("one", *LAYOUTS)}
+        return folder / "tiny"
+
+    return trained
 
 
 def test_every_step_that_is_due_has_a_text_for_each_prompt(runs):
-    written = samples(runs["one"])
+    written = samples(runs("one"))
     assert len(written) == 4
     for texts in written:
         assert [text[: len(prompt)] for text, prompt in zip(texts.values(), PROMPTS, strict=True)] == PROMPTS
     assert len({tuple(texts.values()) for texts in written}) > 1, "the model learns"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_every_layout_writes_the_same(runs, layout):
-    assert samples(runs[layout]) == samples(runs["one"])
+    assert samples(runs(layout)) == samples(runs("one"))
 
 
 def test_the_stored_model_writes_what_the_live_one_did(runs):
-    source = ModelSource(str(runs["one"] / "checkpoints" / "4"))
+    source = ModelSource(str(runs("one") / "checkpoints" / "4"))
     texts = "".join(generate(GenerateOptions(source, tuple(PROMPTS), new_tokens=12, temperature=0)))
-    assert texts == "\n\n".join(samples(runs["one"])[-1].values())
+    assert texts == "\n\n".join(samples(runs("one"))[-1].values())
 
 
 def test_the_same_seed_gives_the_same_texts_and_others_others(runs):
     def text(**options):
-        source = ModelSource(str(runs["one"] / "checkpoints" / "4"))
+        source = ModelSource(str(runs("one") / "checkpoints" / "4"))
         return "".join(generate(GenerateOptions(source, ("ab",), new_tokens=20, temperature=2, **options)))
 
     assert text(seed=3) == text(seed=3) != text(seed=4)

@@ -57,6 +57,7 @@ def children(process: int) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked up in /proc")
 def test_the_ranks_of_a_killed_launcher_end_after_a_saved_step(tiny_config, two_replicas, tmp_path):
     settings = (*TWO_REPLICAS, f"general.runs_folder={tmp_path}", "tokens.train_steps=16")

@@ -12,7 +12,7 @@ import numpy as np
 from tokenformer.complexity.measure import ARTIFICIAL, NATURAL, Measure
 from tokenformer.complexity.text.documents import Documents
 from tokenformer.complexity.text.words import paragraphs
-from tokenformer.config.keys import REQUIRED, key
+from tokenformer.errors import UserError
 
 TextLosses = Callable[[Sequence[str]], tuple[np.ndarray, np.ndarray]]
 """n texts -> nats float64[n] that all tokens of a text cost together, and the number of its tokens int64[n].
@@ -23,17 +23,37 @@ Each text is read from its beginning and by itself. It can be sent to another pr
 
 @dataclass(frozen=True)
 class PerplexityParameters:
-    """The keys that the user has to set."""
+    """The keys that the user has to set.
 
-    model: TextLosses = key(REQUIRED, "the reference model")
+    Attributes:
+        model: the reference model.
+    """
+
+    model: TextLosses | None = None
+
+    def __post_init__(self):
+        if self.model is None:
+            raise UserError("measure 'perplexity' needs a reference model: give the option reference (model=...)")
 
 
 @dataclass(frozen=True)
 class LossGapParameters:
-    """The keys that the user has to set."""
+    """The keys that the user has to set.
 
-    weak: TextLosses = key(REQUIRED, "a small model, or an early checkpoint")
-    strong: TextLosses = key(REQUIRED, "a larger model, or a later checkpoint")
+    Attributes:
+        weak: a small model, or an early checkpoint.
+        strong: a larger or a later one.
+    """
+
+    weak: TextLosses | None = None
+    strong: TextLosses | None = None
+
+    def __post_init__(self):
+        if self.weak is None or self.strong is None:
+            raise UserError(
+                "measure 'loss_gap' needs two models: give checkpoints as the options weak and reference "
+                "(weak=..., strong=...)"
+            )
 
 
 def document_losses(model: TextLosses, documents: Documents) -> tuple[np.ndarray, np.ndarray]:
