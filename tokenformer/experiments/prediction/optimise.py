@@ -44,10 +44,10 @@ def proposed(run: Any, records: list[Record], flops: float | None = None, hours:
     Raises:
         UserError: no budget or two are given, or the records tell too little.
     """
-    if (flops is None) == (hours is None):
+    if flops is None and hours is not None:
+        flops = hours * 3600 * float(np.median([record["flops"] / record["seconds"] for record in records]))
+    elif flops is None or hours is not None:
         raise UserError("how much may it cost? Give --flops or --hours, one of the two")
-    if flops is None:
-        flops = (hours or 0) * 3600 * float(np.median([record["flops"] / record["seconds"] for record in records]))
     law = fitted(records)
     best: dict[str, Proposal] = {}
     for proposal in _candidates(run, flops):

@@ -71,14 +71,10 @@ class LiveEvaluation:
     def _share(self, model: NanotronModel) -> list[tuple[Batch, dict]]:
         """The batches of this data-parallel rank, and what its pipeline rank feeds to the model."""
         rank, ranks = dist.get_rank(self.context.dp_pg), self.context.dp_pg.size()
-        return [(batch, self._inputs(model, batch)) for batch in self.plan.batches[rank::ranks]]
-
-    def _inputs(self, model: NanotronModel, batch: Batch) -> dict:
-        reader = model.input_pp_rank
-        if dist.get_rank(self.context.pp_pg) != reader:
-            return {"input_ids": TensorPointer(reader), "input_mask": TensorPointer(reader)}
-        ids = torch.from_numpy(batch.ids).to(self.device)
-        return {"input_ids": ids, "input_mask": torch.ones_like(ids, dtype=torch.bool)}
+        return [
+            (batch, inputs_of_stage(model, self.context, torch.from_numpy(batch.ids)))
+            for batch in self.plan.batches[rank::ranks]
+        ]
 
     @torch.no_grad()
     def _answer(self, model: NanotronModel, batches: Sequence[tuple[Batch, dict]], values: np.ndarray) -> None:
@@ -111,6 +107,15 @@ class LiveEvaluation:
         dist.all_reduce(total, group=self.context.dp_pg)
         dist.all_reduce(total, group=self.context.pp_pg)
         return total.cpu().numpy()
+
+
+def inputs_of_stage(model: NanotronModel, context: ParallelContext, ids: torch.Tensor) -> dict:
+    """The arguments for token ids [batch, length] that this pipeline stage gives to the model."""
+    reader = model.input_pp_rank
+    if dist.get_rank(context.pp_pg) != reader:
+        return {"input_ids": TensorPointer(reader), "input_mask": TensorPointer(reader)}
+    ids = ids.to(default_device())
+    return {"input_ids": ids, "input_mask": torch.ones_like(ids, dtype=torch.bool)}
 
 
 def as_metrics(scores: Sequence[TaskScore]) -> dict[str, float]:

@@ -8,6 +8,7 @@ from tokenformer.devices import default_device
 from tokenformer.evaluation.sampling import Sampling, continue_text
 from tokenformer.observers import Observer
 from tokenformer.run_folder import keys
+from tokenformer.trainer.loop.live_evaluation import inputs_of_stage
 
 
 class Samples(Observer):
@@ -42,13 +43,8 @@ def next_logits(trainer, tokens: list[int], vocabulary: int) -> torch.Tensor:
     parallelism."""
     model, context, device = trainer.unwrapped_model, trainer.parallel_context, default_device()
     padding = -len(tokens) % context.tp_pg.size()  # a sequence is cut over these ranks where tp_mode says so
-    reader = model.input_pp_rank
-    if dist.get_rank(context.pp_pg) == reader:
-        ids = torch.tensor([[*tokens, *[tokens[-1]] * padding]], device=device)
-        inputs = {"input_ids": ids, "input_mask": torch.ones_like(ids, dtype=torch.bool)}
-    else:
-        inputs = {"input_ids": TensorPointer(reader), "input_mask": TensorPointer(reader)}
-    logits = model.model(**inputs)  # [length, 1, vocabulary / tp]
+    ids = torch.tensor([[*tokens, *[tokens[-1]] * padding]])
+    logits = model.model(**inputs_of_stage(model, context, ids))  # [length, 1, vocabulary / tp]
     width = trainer.model_config.vocab_size // context.tp_pg.size()
     if isinstance(logits, TensorPointer):
         holder = logits.group_rank

@@ -92,7 +92,7 @@ def trackers(config: RunConfig) -> Iterator[Observer]:
 
 
 def numbers(line: Line) -> Iterator[tuple[str, float]]:
-    return ((key, value) for key, value in line.items() if isinstance(value, int | float) and value is not None)
+    return ((key, value) for key, value in line.items() if isinstance(value, int | float))
 
 
 def texts(line: Line) -> Iterator[tuple[str, str]]:
